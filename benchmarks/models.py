@@ -1,0 +1,149 @@
+"""The models that are measured, written into a repository of one's own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.reference import UnavailableError, reason_in
+
+MLP_INPUT_WIDTH = 512
+MLP_LAYER_WIDTH = 1024
+MLP_LAYERS = 4
+MLP_MAX_BATCH_SIZE = 32
+STYLE_SHAPES: Mapping[str, tuple[int, ...]] = {"image": (1, 3, 256, 256), "style_weights": (26,)}
+
+_EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+_IDENTITY = '''\
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    """Answers with what it was asked."""
+
+    def execute(self, requests):
+        responses = []
+        for request in requests:
+            data = pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy()
+            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", data)]))
+        return responses
+'''
+
+
+def write_identity(repository: Path, name: str, elements: int) -> None:
+    """A ``model.py`` that answers FP32 [1, elements] with itself; no batching, one worker."""
+    _write(
+        repository,
+        name,
+        f"""backend: "python"
+max_batch_size: 0
+input {{ name: "INPUT0" data_type: TYPE_FP32 dims: [ 1, {elements} ] }}
+output {{ name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 1, {elements} ] }}
+instance_group {{ count: 1 kind: KIND_CPU }}
+""",
+    )
+    (repository / name / "1" / "model.py").write_text(_IDENTITY)
+
+
+def write_mlp(repository: Path, name: str, *, dynamic_batching: bool) -> None:
+    """An ONNX perceptron FP32 [512] -> 4 layers of 1024 -> FP32 [1024]; one instance, one thread.
+
+    The configuration names its inputs, outputs and batch size, so nothing switches batching on by itself.
+
+    Raises:
+        UnavailableError: the onnx package is missing.
+    """
+    _write(
+        repository,
+        name,
+        f"""backend: "onnxruntime"
+max_batch_size: {MLP_MAX_BATCH_SIZE}
+input {{ name: "x" data_type: TYPE_FP32 dims: [ {MLP_INPUT_WIDTH} ] }}
+output {{ name: "y" data_type: TYPE_FP32 dims: [ {MLP_LAYER_WIDTH} ] }}
+instance_group {{ count: 1 kind: KIND_CPU }}
+parameters {{ key: "intra_op_thread_count" value {{ string_value: "1" }} }}
+"""
+        + ("dynamic_batching { }\n" if dynamic_batching else ""),
+    )
+    _save_mlp(repository / name / "1" / "model.onnx")
+
+
+def write_multi_style(repository: Path, name: str) -> Path:
+    """The example's style transfer network with two instances of one thread; returns its ONNX file.
+
+    Raises:
+        UnavailableError: the example repository is not built and cannot be.
+    """
+    _write(
+        repository,
+        name,
+        """backend: "onnxruntime"
+max_batch_size: 0
+input { name: "image" data_type: TYPE_FP32 dims: [ 1, 3, -1, -1 ] }
+input { name: "style_weights" data_type: TYPE_FP32 dims: [ 26 ] }
+output { name: "stylized" data_type: TYPE_FP32 dims: [ 1, 3, -1, -1 ] }
+instance_group { count: 2 kind: KIND_CPU }
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+""",
+    )
+    copy = repository / name / "1" / "model.onnx"
+    shutil.copyfile(_example_network(), copy)
+    return copy
+
+
+def _write(repository: Path, name: str, config: str) -> None:
+    (repository / name / "1").mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(config)
+
+
+def _example_network() -> Path:
+    network = _EXAMPLES / "model_repository" / "multi_style" / "1" / "model.onnx"
+    builder = _EXAMPLES / "build_repository.py"
+    if not network.exists() and builder.exists():
+        built = subprocess.run([sys.executable, str(builder)], capture_output=True, text=True, check=False)
+        if built.returncode:
+            raise UnavailableError(f"examples/build_repository.py failed: {reason_in(built.stderr)}")
+    if not network.exists():
+        raise UnavailableError(
+            "examples/model_repository/multi_style/1/model.onnx is missing; "
+            "run python examples/build_repository.py (extra 'demo')"
+        )
+    return network
+
+
+def _save_mlp(path: Path) -> None:
+    try:
+        import numpy as np
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+    except ImportError as error:
+        raise UnavailableError(
+            "the perceptron is written with the onnx package; install the extra 'demo'"
+        ) from error
+    random = np.random.default_rng(seed=1)
+    nodes, weights = [], []
+    width, previous = MLP_INPUT_WIDTH, "x"
+    for layer in range(MLP_LAYERS):
+        # Scaled so that values neither vanish into denormals nor grow from layer to layer.
+        weight = random.standard_normal((width, MLP_LAYER_WIDTH), dtype=np.float32) * np.float32(
+            (2 / width) ** 0.5
+        )
+        weights.append(numpy_helper.from_array(weight, f"w{layer}"))
+        after = "y" if layer == MLP_LAYERS - 1 else f"r{layer}"
+        nodes.append(helper.make_node("MatMul", [previous, f"w{layer}"], [f"m{layer}"]))
+        nodes.append(helper.make_node("Relu", [f"m{layer}"], [after]))
+        width, previous = MLP_LAYER_WIDTH, after
+    graph = helper.make_graph(
+        nodes,
+        "mlp",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", MLP_INPUT_WIDTH])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", MLP_LAYER_WIDTH])],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9  # the newest that onnxruntime 1.18, the oldest supported, reads
+    onnx.save(model, str(path))

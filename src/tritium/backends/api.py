@@ -1,0 +1,96 @@
+"""What an author of a backend writes.
+
+A backend whose engine releases the GIL runs in threads of the server: it is a ``Backend``, and each of its
+instances a ``TensorModel``. A backend that runs Python code or may abort the process is hosted by workers
+(``worker_root/``) and says so by ``execution = "process"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tritium.core.model_config import ModelConfig
+from tritium.core.model_description import ModelDescription
+from tritium.core.tensor import Array
+
+Arrays = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceContext:
+    """Where and how one instance is opened."""
+
+    config: ModelConfig
+    model_dir: Path
+    version: int
+    instance_name: str
+    intra_op_threads: int  # this instance's share of the cores, >= 1
+
+    @property
+    def model_path(self) -> Path:
+        """The model file (or directory): ``<model_dir>/<version>/<default_model_filename>``."""
+        return self.model_dir / str(self.version) / self.config.default_model_filename
+
+
+class TensorModel(Protocol):
+    """One opened instance: arrays in, arrays out. Called from one thread at a time."""
+
+    def run(self, inputs: Arrays, output_names: Sequence[str]) -> Arrays:
+        """Run one batch.
+
+        Args:
+            inputs: by name, each of shape [rows, ...] for a model that batches, else the full shape.
+                Read-only; valid until this returns. BYTES are object arrays of ``bytes``.
+            output_names: what any request of the batch wants; never empty.
+
+        Returns:
+            At least those outputs, each of shape [rows, ...]. BYTES as object or unicode arrays.
+
+        Raises:
+            Exception: any; its text becomes each request's error.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what ``open`` took. Called once, from the instance's thread."""
+        ...
+
+
+class ThreadBackend(Protocol):
+    """A backend whose instances run in threads of the server."""
+
+    name: str
+
+    def describe(self, config: ModelConfig, model_path: Path) -> ModelDescription:
+        """The model file's inputs and outputs, read cheaply; called off the loop.
+
+        Args:
+            config: as the user wrote it, so not yet complete.
+
+        Raises:
+            ConfigError: the file has tensors that cannot be served as ``config`` stands.
+            TritiumError: the file cannot be read; the text names it without its absolute path.
+        """
+        ...
+
+    def open(self, context: InstanceContext) -> TensorModel:
+        """Load one instance; called in the thread that will run it.
+
+        Raises:
+            TritiumError: the model cannot be loaded.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBackend:
+    """A backend whose instances run in worker processes; the code that hosts the model is in ``worker_root``."""
+
+    name: str
+    command: Callable[[ModelConfig], tuple[str, ...]]  # the interpreter, and options for it
+
+
+Backend = ThreadBackend | WorkerBackend

@@ -1,0 +1,111 @@
+"""A configuration against what the model file says: names, data types and shapes, before anything runs.
+
+The rules are Triton's for ONNX models: where the file fixes a dimension the configuration must say the
+same, where the file leaves it open the configuration may narrow it, and a model that batches has an open
+first dimension everywhere. One rule is wider: of an output the configuration may leave open what the file
+fixes. That promises less, and an engine may learn an output's shape only when it optimises the graph, after
+the configuration was completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput
+from tritium.core.model_description import ModelDescription, TensorSpec
+from tritium.errors import ConfigError
+
+Side = Literal["input", "output"]
+
+
+def check_conformance(config: ModelConfig, description: ModelDescription, file: str) -> None:
+    """Accept a complete ``config`` for the model that ``description`` describes.
+
+    Args:
+        file: the model file relative to the model's directory (``1/model.onnx``), for the texts.
+
+    Raises:
+        ConfigError: a name, data type or shape does not fit; the text says what to write.
+    """
+    for tensor in config.input:
+        _check_tensor(config, "input", tensor, description.inputs, file)
+    for output in config.output:
+        _check_tensor(config, "output", output, description.outputs, file)
+    given = {tensor.name for tensor in config.input} | _made_by_the_server(config)
+    for spec in description.inputs:
+        if spec.name not in given and not spec.optional:
+            raise ConfigError(
+                f"model '{config.name}': the configuration lacks the input '{spec.name}' that {file} "
+                f"requires; add {_entry('input', spec, config)}"
+            )
+
+
+def _check_tensor(
+    config: ModelConfig, side: Side, tensor: ModelInput | ModelOutput, specs: Sequence[TensorSpec], file: str
+) -> None:
+    where = f"model '{config.name}', {side} '{tensor.name}'"
+    spec = _by_name(specs).get(tensor.name)
+    if spec is None:
+        known = ", ".join(f"'{s.name}' ({s.data_type} {_shape(s.dims)})" for s in specs) or "none"
+        raise ConfigError(
+            f"{where}: {file} has no such {side}; its {side}s are {known}; write one of these names"
+        )
+    if tensor.data_type != spec.data_type:
+        raise ConfigError(
+            f"{where}: {file} expects {spec.data_type} but the configuration says {tensor.data_type}; write "
+            f"data_type: {spec.data_type}"
+        )
+    if config.batching:
+        _check_batch_dimension(where, side, spec, config, file)
+    dims = tensor.dims if tensor.reshape is None else tensor.reshape.shape
+    full = (-1, *dims) if config.batching else tuple(dims)
+    # () is a scalar or a tensor of unknown rank; onnxruntime does not tell them apart.
+    if spec.dims and not _fits(full, spec.dims, may_open=side == "output"):
+        batch = f" (a batch dimension, because max_batch_size is {config.max_batch_size}, then dims)"
+        field = "dims" if tensor.reshape is None else "reshape { shape }"
+        raise ConfigError(
+            f"{where}: {file} expects the shape {_shape(spec.dims)} but the configuration describes "
+            f"{_shape(full)}{batch if config.batching else ''}; write {field}: "
+            f"{_shape(spec.dims[config.batching :])}"
+        )
+
+
+def _check_batch_dimension(where: str, side: Side, spec: TensorSpec, config: ModelConfig, file: str) -> None:
+    if (spec.dims and spec.dims[0] == -1) or (not spec.dims and side == "output"):
+        return
+    raise ConfigError(
+        f"{where}: max_batch_size is {config.max_batch_size}, so the first dimension in {file} must be "
+        f"variable, but its shape is {_shape(spec.dims)}; write max_batch_size: 0 and dims: "
+        f"{_shape(spec.dims or (1,))}, or export the model with a variable first dimension"
+    )
+
+
+def _fits(full: Sequence[int], expected: Sequence[int], *, may_open: bool) -> bool:
+    if len(full) != len(expected):
+        return False
+    return all(
+        want in (-1, got) or (may_open and got == -1) for got, want in zip(full, expected, strict=True)
+    )
+
+
+def _made_by_the_server(config: ModelConfig) -> set[str]:
+    """Model inputs that no request carries: sequence controls and states, and inputs made from the batch."""
+    names = {name for made in config.batch_input for name in made.target_name}
+    if config.sequence_batching is not None:
+        names |= {control.name for control in config.sequence_batching.control_input}
+        names |= {state.input_name for state in config.sequence_batching.state}
+    return names
+
+
+def _entry(side: Side, spec: TensorSpec, config: ModelConfig) -> str:
+    dims = spec.dims[config.batching :] or (1,)
+    return f'{side} [ {{ name: "{spec.name}" data_type: {spec.data_type} dims: {_shape(dims)} }} ]'
+
+
+def _by_name(specs: Sequence[TensorSpec]) -> Mapping[str, TensorSpec]:
+    return {spec.name: spec for spec in specs}
+
+
+def _shape(dims: Sequence[int]) -> str:
+    return f"[ {', '.join(map(str, dims))} ]" if dims else "[ ]"

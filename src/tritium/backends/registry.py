@@ -1,0 +1,32 @@
+"""Backends by name: the built-in ones, and those that other packages offer as ``tritium.backends`` entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+
+from tritium.backends.api import Backend
+from tritium.backends.onnxruntime import OnnxRuntimeBackend
+from tritium.backends.python import PYTHON
+from tritium.errors import InvalidArgumentError
+
+ENTRY_POINT_GROUP = "tritium.backends"
+_BUILT_IN: Mapping[str, Callable[[], Backend]] = {"onnxruntime": OnnxRuntimeBackend, "python": lambda: PYTHON}
+
+
+def backend_named(name: str) -> Backend:
+    """The backend that ``backend: "<name>"`` means.
+
+    Raises:
+        InvalidArgumentError: there is none; the text lists those that are.
+    """
+    built_in = _BUILT_IN.get(name)
+    if built_in is not None:
+        return built_in()
+    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        made: Backend = entry.load()()
+        return made
+    raise InvalidArgumentError(
+        f"unable to find backend library for backend '{name}', try specifying runtime on the model configuration. "
+        f"Backends of this server: {', '.join(sorted(_BUILT_IN))}"
+    )

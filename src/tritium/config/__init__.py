@@ -1,0 +1,1 @@
+"""Model configuration as files and documents: read, complete, check, show."""

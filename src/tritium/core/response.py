@@ -1,0 +1,64 @@
+"""What comes back: responses, and the stream that carries the responses of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tritium.core.tensor import Tensor
+from tritium.errors import TritiumError
+
+ParameterValue = str | int | float | bool
+
+
+@dataclass(slots=True)
+class InferenceResponse:
+    """Outputs or an error, for one request."""
+
+    outputs: list[Tensor] = field(default_factory=list)  # in the order the model gave them
+    error: TritiumError | None = None
+    parameters: dict[str, ParameterValue] | None = None
+
+
+ResponseCallback = Callable[[InferenceResponse, bool], None]
+
+
+class ResponseStream:
+    """The responses of one request: any number, the last one marked final.
+
+    Lives on the loop's thread. ``on_response(response, final)`` is called there and must not raise. After the
+    final response, or once cancelled, nothing is delivered any more: answering a request whose client has gone
+    is not an error.
+    """
+
+    __slots__ = ("_on_cancel", "_on_response", "cancelled", "closed")
+
+    def __init__(self, on_response: ResponseCallback) -> None:
+        self._on_response = on_response
+        self._on_cancel: Callable[[], None] | None = None
+        self.cancelled = False
+        self.closed = False
+
+    def send(self, response: InferenceResponse, *, final: bool) -> None:
+        """Deliver a response to the owner."""
+        if self.closed:
+            return
+        self.closed = final
+        if not self.cancelled:
+            self._on_response(response, final)
+
+    def fail(self, error: TritiumError) -> None:
+        """End the stream with an error."""
+        self.send(InferenceResponse(error=error), final=True)
+
+    def cancel(self) -> None:
+        """The owner no longer wants the answer: queued work is dropped, running work is told."""
+        if self.closed or self.cancelled:
+            return
+        self.cancelled = True
+        if self._on_cancel is not None:
+            self._on_cancel()
+
+    def when_cancelled(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once if the owner cancels; one at a time, the last one set counts."""
+        self._on_cancel = callback

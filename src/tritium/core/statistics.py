@@ -1,0 +1,95 @@
+"""Counts and durations of one model version, as Triton's statistics extension defines them.
+
+Plain integers, touched only on the loop; text and JSON are made from them when somebody asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tritium.core.interfaces import Batch, Outcome
+
+
+class FailureReason(Enum):
+    """The ``reason`` label of nv_inference_request_failure."""
+
+    REJECTED = "REJECTED"  # refused by the queue's policy after it was accepted
+    CANCELED = "CANCELED"  # the client went away
+    BACKEND = "BACKEND"  # the model, or what runs it, failed
+    OTHER = "OTHER"
+
+
+@dataclass(slots=True)
+class Duration:
+    """How often, and how long in all."""
+
+    count: int = 0
+    ns: int = 0
+
+    def add(self, count: int, ns: int) -> None:
+        """``count`` events that took ``ns`` together."""
+        self.count += count
+        self.ns += ns
+
+
+@dataclass(slots=True)
+class BatchStatistics:
+    """Executions of one batch size."""
+
+    compute_input: Duration = field(default_factory=Duration)
+    compute_infer: Duration = field(default_factory=Duration)
+    compute_output: Duration = field(default_factory=Duration)
+
+
+@dataclass(slots=True)
+class ModelStatistics:
+    """Statistics of one model version."""
+
+    last_inference_ms: int = 0  # since the epoch; 0 for never
+    inference_count: int = 0  # rows of successful requests
+    execution_count: int = 0  # batches run, whatever came of them
+    success: Duration = field(default_factory=Duration)
+    fail: Duration = field(default_factory=Duration)
+    queue: Duration = field(default_factory=Duration)
+    compute_input: Duration = field(default_factory=Duration)
+    compute_infer: Duration = field(default_factory=Duration)
+    compute_output: Duration = field(default_factory=Duration)
+    batches: dict[int, BatchStatistics] = field(default_factory=dict)
+    failures: dict[FailureReason, int] = field(default_factory=lambda: dict.fromkeys(FailureReason, 0))
+
+    def record_batch(self, batch: Batch, outcome: Outcome, *, now_ns: int, wall_ms: int) -> None:
+        """Count one execution. Durations count once per successful request and once per batch size."""
+        self.execution_count += 1
+        self.last_inference_ms = wall_ms
+        succeeded = rows = request_ns = queue_ns = 0
+        for request, response in zip(batch.requests, outcome.responses, strict=True):
+            elapsed_ns = now_ns - request.arrival_ns
+            if response.error is not None:
+                self.record_failure(FailureReason.BACKEND, elapsed_ns)
+                continue
+            succeeded += 1
+            rows += request.batch_size
+            request_ns += elapsed_ns
+            queue_ns += batch.dispatched_ns - request.arrival_ns
+        self._record_batch_size(batch.rows, outcome)
+        if succeeded:
+            self.inference_count += rows
+            self.success.add(succeeded, request_ns)
+            self.queue.add(succeeded, queue_ns)
+            self.compute_input.add(succeeded, outcome.compute_input_ns * succeeded)
+            self.compute_infer.add(succeeded, outcome.compute_infer_ns * succeeded)
+            self.compute_output.add(succeeded, outcome.compute_output_ns * succeeded)
+
+    def record_failure(self, reason: FailureReason, elapsed_ns: int) -> None:
+        """Count a request that was accepted and not answered with outputs."""
+        self.fail.add(1, elapsed_ns)
+        self.failures[reason] += 1
+
+    def _record_batch_size(self, rows: int, outcome: Outcome) -> None:
+        by_size = self.batches.get(rows)
+        if by_size is None:
+            by_size = self.batches[rows] = BatchStatistics()
+        by_size.compute_input.add(1, outcome.compute_input_ns)
+        by_size.compute_infer.add(1, outcome.compute_infer_ns)
+        by_size.compute_output.add(1, outcome.compute_output_ns)

@@ -1,0 +1,109 @@
+"""Requests and responses of the core as parts of worker frames, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tritium.core.request import InferenceRequest
+from tritium.core.response import InferenceResponse
+from tritium.core.tensor import DATATYPES, DataType, Tensor
+from tritium.errors import InternalError, error_of
+from tritium.execution.worker import Worker
+from tritium.worker_root.tritium_worker.arena import THRESHOLD_BYTES
+from tritium.worker_root.tritium_worker.frames import INLINE, Buffer, Part, PartView
+
+_CACHE_ENTRIES = 1024  # forms of requests and responses that are remembered; then the cache starts anew
+_encode = msgspec.json.Encoder().encode
+
+TensorSpec = tuple[str, DataType, tuple[int, ...], int]
+
+
+class WireCodec:
+    """Remembers what the forms of requests and responses look like in bytes."""
+
+    def __init__(self) -> None:
+        self._declared_outputs: tuple[str, ...] = ()
+        self._specs: dict[object, bytes] = {}
+        self._parsed: dict[bytes, list[TensorSpec]] = {}
+
+    def declare_outputs(self, names: tuple[str, ...]) -> None:
+        """The outputs that a request gets which names none."""
+        self._declared_outputs = names
+
+    def encode(self, request: InferenceRequest, worker: Worker, slot: int) -> Part:
+        """The part of an EXECUTE frame for ``request``; large tensors go to the worker's input arena."""
+        key = (
+            request.requested_outputs,
+            *[(t.name, t.datatype, t.shape, len(t.buffer)) for t in request.inputs],
+        )
+        spec = self._specs.get(key)
+        if spec is None:
+            spec = self._remember(key, request)
+        inline: list[Buffer] = []
+        places: list[int] = []
+        for tensor in request.inputs:
+            buffer = tensor.buffer
+            place = None
+            if len(buffer) >= THRESHOLD_BYTES and worker.inputs is not None:
+                place = worker.inputs.place(memoryview(buffer))
+            if place is None:
+                inline.append(buffer)
+                place = INLINE
+            places.append(place)
+        return Part(spec, _meta(request), () if len(inline) == len(places) else tuple(places), inline, slot)
+
+    def _remember(self, key: object, request: InferenceRequest) -> bytes:
+        if len(self._specs) >= _CACHE_ENTRIES:
+            self._specs.clear()
+        tensors = [(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in request.inputs]
+        spec = self._specs[key] = _encode((tensors, request.requested_outputs or self._declared_outputs))
+        return spec
+
+    def decode(self, part: PartView, worker: Worker) -> InferenceResponse:
+        """A response from a part of a RESULT frame; its tensors are views of the frame or of the output arena."""
+        response = InferenceResponse()
+        if part.meta:
+            meta = msgspec.json.decode(part.meta)
+            if "error" in meta:
+                response.error = error_of(*meta["error"])
+                return response
+            response.parameters = meta.get("parameters")
+        specs = self._parsed.get(part.spec)
+        if specs is None:
+            specs = self._parse(part.spec)
+        position = 0
+        for index, (name, datatype, shape, nbytes) in enumerate(specs):
+            if part.places and part.places[index] != INLINE:
+                if worker.outputs is None:
+                    raise InternalError(f"worker '{worker.name}' placed a tensor in shared memory that it has not")
+                buffer = worker.outputs.view(part.places[index], nbytes)
+            else:
+                buffer = part.inline[position : position + nbytes]
+                position += nbytes
+            response.outputs.append(Tensor(name, datatype, shape, buffer))
+        return response
+
+    def _parse(self, spec: bytes) -> list[TensorSpec]:
+        if len(self._parsed) >= _CACHE_ENTRIES:
+            self._parsed.clear()
+        tensors, _ = msgspec.json.decode(spec)
+        parsed = self._parsed[spec] = [(n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors]
+        return parsed
+
+
+def _meta(request: InferenceRequest) -> bytes:
+    """What a model can see of a request beside its tensors; empty when it is all default."""
+    meta: dict[str, Any] = {}
+    if request.id:
+        meta["id"] = request.id
+    if request.parameters:
+        meta["parameters"] = request.parameters
+    if request.correlation_id:
+        meta["correlation_id"] = request.correlation_id
+    if request.flags:
+        meta["flags"] = request.flags
+    if request.timeout_us:
+        meta["timeout_us"] = request.timeout_us
+    return _encode(meta) if meta else b""

@@ -1,0 +1,209 @@
+"""One worker process as the server sees it: frames over a non-blocking socket, on the loop, without tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tritium.errors import WorkerDiedError, error_of
+from tritium.execution.launcher import ARENA_BYTES, Launcher, WorkerHandle
+from tritium.worker_root.tritium_worker import frames
+from tritium.worker_root.tritium_worker.arena import ArenaReader, ArenaWriter
+from tritium.worker_root.tritium_worker.board import Board
+from tritium.worker_root.tritium_worker.frames import Buffer, FrameReader
+
+logger = logging.getLogger("tritium.worker")
+
+_RECEIVE_BYTES = 1 << 17
+_IOV_MAX = 512
+_LEVELS = {"VERBOSE": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
+_STOPPED_STATES = frozenset("Tt")
+
+
+class Worker:
+    """A running worker. Tells its owner of results, and once of its end.
+
+    Args:
+        on_result: called with the body of each RESULT frame.
+        on_end: called once, with how the process ended; not after ``close``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handle: WorkerHandle,
+        launcher: Launcher,
+        *,
+        on_result: Callable[[memoryview], None],
+        on_end: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.pid = handle.process.pid
+        self.inputs = ArenaWriter(handle.input_fd, ARENA_BYTES) if handle.input_fd >= 0 else None
+        self.outputs = ArenaReader(handle.output_fd) if handle.output_fd >= 0 else None
+        self.board = Board(handle.board_fd) if handle.board_fd >= 0 else None
+        self._handle = handle
+        self._launcher = launcher
+        self._on_result = on_result
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._sock = handle.sock
+        self._frames = FrameReader()
+        self._backlog: deque[Buffer] = deque()
+        self._answer: asyncio.Future[dict[str, Any]] | None = None
+        self._ended = False
+        self._ending: asyncio.Task[None] | None = None
+        self._loop.add_reader(self._sock.fileno(), self._readable)
+        # The end of the process itself: a process that the model forked may hold the socket open.
+        self._pid_fd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
+        if self._pid_fd >= 0:
+            self._loop.add_reader(self._pid_fd, self._end)
+
+    async def ask(self, kind: int, body: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
+        """Send a control frame and wait for its answer.
+
+        Raises:
+            TritiumError: the worker answered with an error.
+            WorkerDiedError: it ended instead, or before.
+            TimeoutError: no answer in time.
+        """
+        if self._ended:
+            raise WorkerDiedError(f"Stub process '{self.name}' is not healthy.")
+        self._answer = self._loop.create_future()
+        encoded = msgspec.json.encode(body)
+        self.send([frames.HEAD.pack(len(encoded), kind), encoded])
+        async with asyncio.timeout(timeout_s):
+            answer = await self._answer
+        if "error" in answer:
+            if trace := answer.get("traceback"):
+                logger.error("%s: %s", self.name, trace)
+            raise error_of(*answer["error"])
+        return answer
+
+    def send(self, buffers: list[Buffer]) -> None:
+        """Send now what the socket takes, and the rest as it can."""
+        if self._ended:
+            return
+        if self.outputs is not None and (released := self.outputs.take_released()):
+            buffers = [frames.encode_release(released), *buffers]
+        if not self._backlog:
+            buffers = self._send_some(buffers)
+            if not buffers:
+                return
+            self._loop.add_writer(self._sock.fileno(), self._writable)
+        self._backlog.extend(buffers)
+
+    def stopped(self) -> bool:
+        """Whether the process is stopped by a signal, and so will not come back by itself (Linux)."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat:
+                return stat.read().rpartition(")")[2].split()[0] in _STOPPED_STATES
+        except (OSError, IndexError):
+            return False
+
+    def kill(self) -> None:
+        """End the process at once; ``on_end`` follows."""
+        if self._handle.process.returncode is None:
+            self._handle.process.kill()
+
+    async def close(self) -> None:
+        """Kill what is left of the process and release everything. ``on_end`` is not called."""
+        self._on_end = lambda _: None
+        self.kill()
+        self._end()
+        if self._ending is not None:
+            await self._ending
+
+    def _send_some(self, buffers: list[Buffer]) -> list[Buffer]:
+        """Send without blocking; what did not go."""
+        while buffers:
+            window = buffers[:_IOV_MAX]
+            size = sum(map(len, window))
+            try:
+                sent = self._sock.sendmsg(window)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.kill()
+                return []
+            if sent < size:
+                return _rest(buffers, sent)
+            buffers = buffers[len(window) :]
+        return buffers
+
+    def _writable(self) -> None:
+        rest = self._send_some(list(self._backlog))
+        self._backlog = deque(rest)
+        if not rest and not self._ended:
+            self._loop.remove_writer(self._sock.fileno())
+
+    def _readable(self) -> None:
+        try:
+            chunk = self._sock.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._end()
+            return
+        try:
+            for kind, body in self._frames.feed(memoryview(chunk)):
+                if kind == frames.RESULT:
+                    self._on_result(body)
+                else:
+                    self._control(kind, body)
+        except Exception:  # a worker that sends nonsense is a dead worker
+            logger.exception("%s: unreadable frame; the worker is ended", self.name)
+            self.kill()
+
+    def _control(self, kind: int, body: memoryview) -> None:
+        if kind == frames.RELEASE:
+            if self.inputs is not None:
+                for offset in frames.decode_release(body):
+                    self.inputs.release(offset)
+        elif kind == frames.ANSWER:
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(msgspec.json.decode(body))
+        elif kind == frames.LOG:
+            record = msgspec.json.decode(body)
+            level = _LEVELS.get(record["level"], logging.INFO)
+            where = {"model_file": record["file"], "model_line": record["line"]}  # the log shows the model's own place
+            logger.log(level, "%s", record["message"], extra=where)
+        elif kind == frames.FAILURE:
+            logger.error("%s: %s", self.name, msgspec.json.decode(body)["traceback"])
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
+        if self._pid_fd >= 0:
+            self._loop.remove_reader(self._pid_fd)
+            os.close(self._pid_fd)
+        self.kill()  # a socket that closed belongs to a process that is of no use
+        self._ending = self._loop.create_task(self._finish(), name=f"end-{self.name}")
+
+    async def _finish(self) -> None:
+        status = await self._launcher.reap(self._handle)
+        self._handle.close()
+        text = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(WorkerDiedError(f"Stub process '{self.name}' is not healthy."))
+        self._on_end(text)
+
+
+def _rest(buffers: list[Buffer], sent: int) -> list[Buffer]:
+    """``buffers`` without their first ``sent`` bytes."""
+    for index, buffer in enumerate(buffers):
+        if sent < len(buffer):
+            return [memoryview(buffer)[sent:], *buffers[index + 1 :]]
+        sent -= len(buffer)
+    return []

@@ -1,0 +1,99 @@
+"""The HTTP port: accepts connections, sweeps their time-outs, and drains them when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from tritium.errors import UnavailableError
+from tritium.frontends.http.connection import HttpApplication, HttpConnection
+from tritium.options import HttpOptions
+
+logger = logging.getLogger("tritium.http")
+
+_SWEEP_S = 1.0
+_SCRATCH_BYTES = 1 << 18
+_BACKLOG = 1024
+
+
+class HttpListener:
+    """A listening socket and its connections."""
+
+    def __init__(self, application: HttpApplication, options: HttpOptions) -> None:
+        self._application = application
+        self._options = options
+        self._connections: set[HttpConnection] = set()
+        self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._emptied = asyncio.Event()
+        self._paused = False
+        self.port = options.port
+
+    async def start(self) -> None:
+        """Bind and listen.
+
+        Raises:
+            UnavailableError: the address is taken or is none of this machine's.
+        """
+        loop = asyncio.get_running_loop()
+        options = self._options
+        address = options.address
+        try:
+            self._server = await loop.create_server(
+                self._connect,
+                address.removeprefix("ipv6:").strip("[]"),
+                options.port,
+                reuse_port=options.reuse_port or None,
+                backlog=_BACKLOG,
+            )
+        except OSError as error:
+            detail = "already in use" if error.errno == 98 else (error.strerror or str(error))
+            raise UnavailableError(f"Socket '{address}:{options.port}' {detail}") from None
+        for sock in self._server.sockets:
+            self.port = sock.getsockname()[1]
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+
+    def _connect(self) -> HttpConnection:
+        connection = HttpConnection(
+            self._application, self._options, self._scratch, time.monotonic, self._disconnect
+        )
+        self._connections.add(connection)
+        return connection
+
+    def _disconnect(self, connection: HttpConnection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._emptied.set()
+
+    def _sweep(self) -> None:
+        now_s = time.monotonic()
+        for connection in [*self._connections]:
+            connection.sweep(now_s)
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+
+    def close(self) -> None:
+        """Accept no more connections, and close those that wait for nothing."""
+        if self._server is not None:
+            self._server.close()
+        for connection in [*self._connections]:
+            connection.drain()
+
+    async def drained(self) -> None:
+        """Every connection is closed."""
+        while self._connections:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def abort(self) -> None:
+        """Close everything now."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in [*self._connections]:
+            connection.abort()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+

@@ -1,0 +1,132 @@
+"""Prometheus text: Triton's ``nv_*`` families, made from plain integers when somebody asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from tritium.core.model import Model
+from tritium.core.statistics import ModelStatistics
+
+CONTENT_TYPE = b"text/plain; charset=utf-8"
+
+_COUNTERS: Sequence[tuple[str, str, Callable[[ModelStatistics], int]]] = (
+    (
+        "nv_inference_count",
+        "Number of inferences performed (does not include cached requests)",
+        lambda s: s.inference_count,
+    ),
+    (
+        "nv_inference_exec_count",
+        "Number of model executions performed (does not include cached requests)",
+        lambda s: s.execution_count,
+    ),
+    (
+        "nv_inference_request_duration_us",
+        "Cumulative inference request duration in microseconds (includes cached requests)",
+        lambda s: s.success.ns // 1000,
+    ),
+    (
+        "nv_inference_queue_duration_us",
+        "Cumulative inference queuing duration in microseconds (includes cached requests)",
+        lambda s: s.queue.ns // 1000,
+    ),
+    (
+        "nv_inference_compute_input_duration_us",
+        "Cumulative compute input duration in microseconds (does not include cached requests)",
+        lambda s: s.compute_input.ns // 1000,
+    ),
+    (
+        "nv_inference_compute_infer_duration_us",
+        "Cumulative compute inference duration in microseconds (does not include cached requests)",
+        lambda s: s.compute_infer.ns // 1000,
+    ),
+    (
+        "nv_inference_compute_output_duration_us",
+        "Cumulative inference compute output duration in microseconds (does not include cached requests)",
+        lambda s: s.compute_output.ns // 1000,
+    ),
+)
+
+
+def prometheus_text(models: Sequence[Model], *, cpu: CpuMetrics | None = None) -> bytes:
+    """All families, every ready model in each, labels in alphabetical order."""
+    lines: list[str] = []
+    name = "nv_inference_request_success"
+    lines += _family(name, "counter", "Number of successful inference requests, all batch sizes")
+    lines += [f"{name}{{{_labels(m)}}} {m.statistics.success.count}" for m in models]
+    name = "nv_inference_request_failure"
+    lines += _family(name, "counter", "Number of failed inference requests, all batch sizes")
+    for m in models:
+        for reason, count in m.statistics.failures.items():
+            lines.append(f'{name}{{model="{_escape(m.config.name)}",reason="{reason.value}",version="{m.version}"}} {count}')
+    for name, help_text, value in _COUNTERS:
+        lines += _family(name, "counter", help_text)
+        lines += [f"{name}{{{_labels(m)}}} {value(m.statistics)}" for m in models]
+    name = "nv_inference_pending_request_count"
+    lines += _family(name, "gauge", "Instantaneous number of pending requests awaiting execution per-model.")
+    lines += [f"{name}{{{_labels(m)}}} {m.scheduler.pending}" for m in models]
+    name = "tritium_worker_restarts_total"
+    lines += _family(name, "counter", "Number of times a worker process of the model ended and was replaced")
+    lines += [f"{name}{{{_labels(m)}}} {m.restarts()}" for m in models]
+    if cpu is not None:
+        lines += cpu.lines()
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _family(name: str, kind: str, help_text: str) -> Iterator[str]:
+    yield f"# HELP {name} {help_text}"
+    yield f"# TYPE {name} {kind}"
+
+
+def _labels(model: Model) -> str:
+    return f'model="{_escape(model.config.name)}",version="{model.version}"'
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+class CpuMetrics:
+    """Use of the machine's processors and memory, from /proc; empty where there is none."""
+
+    def __init__(self) -> None:
+        self._last = _cpu_times()
+
+    def lines(self) -> list[str]:
+        """Utilisation since the last call, and memory in bytes."""
+        lines: list[str] = []
+        times = _cpu_times()
+        if times is not None and self._last is not None and times[1] > self._last[1]:
+            busy = 1 - (times[0] - self._last[0]) / (times[1] - self._last[1])
+            lines += _family("nv_cpu_utilization", "gauge", "CPU utilization rate [0.0 - 1.0]")
+            lines.append(f"nv_cpu_utilization {max(0.0, busy)}")
+        self._last = times
+        memory = _memory_bytes()
+        if memory is not None:
+            lines += _family("nv_cpu_memory_total_bytes", "gauge", "CPU total memory (RAM), in bytes")
+            lines.append(f"nv_cpu_memory_total_bytes {memory[0]}")
+            lines += _family("nv_cpu_memory_used_bytes", "gauge", "CPU used memory (RAM), in bytes")
+            lines.append(f"nv_cpu_memory_used_bytes {memory[1]}")
+        return lines
+
+
+def _cpu_times() -> tuple[int, int] | None:
+    """Idle and total ticks of all processors."""
+    try:
+        with open("/proc/stat", encoding="ascii") as stat:
+            ticks = [int(tick) for tick in stat.readline().split()[1:]]
+    except (OSError, ValueError):
+        return None
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def _memory_bytes() -> tuple[int, int] | None:
+    """Total and used memory."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        with open("/proc/meminfo", encoding="ascii") as meminfo:
+            available = next(int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvailable"))
+    except (OSError, ValueError, StopIteration):
+        return None
+    return total, total - available

@@ -1,0 +1,63 @@
+"""What a server is told when it starts: one field per flag, each with the default of the real tritonserver
+unless the comment says whose judgement it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """The HTTP front end."""
+
+    enabled: bool = True
+    address: str = "127.0.0.1"  # tritium's; the ``tritonserver`` command binds 0.0.0.0 as the real one
+    port: int = 8000
+    reuse_port: bool = False
+    max_input_bytes: int = 64 << 20  # --http-max-input-size of Triton 2.73; 2.51 has no limit
+    max_header_bytes: int = 64 << 10  # tritium's, as uvicorn's with h11
+    max_headers: int = 256  # tritium's: no client known sends more than a few dozen
+    max_chunks: int = 65536  # as Triton 2.73
+    max_connections: int = 4096  # tritium's
+    header_timeout_s: float = 10.0  # tritium's, RELIABILITY T21
+    body_grace_s: float = 10.0  # tritium's: after it a body must come at ``min_body_rate``
+    min_body_rate: int = 240  # bytes per second, as Apache mod_reqtimeout
+    idle_timeout_s: float = 75.0  # as nginx
+    write_timeout_s: float = 60.0  # as nginx: a reader that takes nothing for so long is cut
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsOptions:
+    """The Prometheus endpoint."""
+
+    enabled: bool = True
+    address: str = ""  # empty: as HTTP
+    port: int = 8002
+    cpu: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Everything."""
+
+    model_repositories: tuple[Path, ...] = ()
+    server_id: str = "triton"  # what /v2 calls itself; clients compare it
+    http: HttpOptions = field(default_factory=HttpOptions)
+    metrics: MetricsOptions = field(default_factory=MetricsOptions)
+    startup_models: tuple[str, ...] | None = None  # explicit control: load these; None loads all
+    exit_on_error: bool = True
+    strict_readiness: bool = True
+    disable_auto_complete_config: bool = False
+    model_config_name: str | None = None
+    model_load_threads: int = 4
+    exit_timeout_s: float = 30.0
+    drain_delay_s: float = 0.0  # tritium's: between "not ready" and closing the listeners
+    max_queue_size: int = 16384  # tritium's: requests per model; Triton's default queue is unbounded
+    worker_stopped_limit_s: float = 5.0  # tritium's, RELIABILITY T4
+    backend_config: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    debug_errors: bool = False
+    log_level: str = "info"
+    log_format: str = "default"
+    log_file: Path | None = None

@@ -1,0 +1,76 @@
+"""HTTP method and path to endpoint, by Triton's rules: nothing is decoded, slashes count, the query is ignored."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+from tritium.errors import InvalidArgumentError
+
+
+class Endpoint(Enum):
+    """What a path asks for; the value is the method it takes."""
+
+    SERVER_METADATA = ("server metadata", "GET")
+    LIVE = ("live", "GET")
+    READY = ("ready", "GET")
+    MODEL_READY = ("model ready", "GET")
+    MODEL_METADATA = ("model metadata", "GET")
+    MODEL_CONFIG = ("model config", "GET")
+    MODEL_STATS = ("model stats", "GET")
+    INFER = ("infer", "POST")
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.value[1]
+
+
+class Route(NamedTuple):
+    """An endpoint and what the path names. ``model`` is empty where the path names none."""
+
+    endpoint: Endpoint
+    model: str = ""
+    version: int | None = None
+
+
+_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?", re.ASCII)
+_FIXED = {
+    "/v2": Route(Endpoint.SERVER_METADATA),
+    "/v2/health/live": Route(Endpoint.LIVE),
+    "/v2/health/ready": Route(Endpoint.READY),
+    "/v2/models/stats": Route(Endpoint.MODEL_STATS),
+}
+_ACTIONS = {
+    None: Endpoint.MODEL_METADATA,
+    "infer": Endpoint.INFER,
+    "ready": Endpoint.MODEL_READY,
+    "config": Endpoint.MODEL_CONFIG,
+    "stats": Endpoint.MODEL_STATS,
+}
+_MAX_VERSION = 2**63 - 1
+
+
+def match(path: str) -> Route | None:
+    """The route of ``path`` (without a query), or None.
+
+    Raises:
+        InvalidArgumentError: the version is no 64-bit number.
+    """
+    fixed = _FIXED.get(path)
+    if fixed is not None:
+        return fixed
+    found = _MODEL.fullmatch(path)
+    if found is None:
+        return None
+    name, version_text, action = found.groups()
+    version = None
+    if version_text is not None:
+        version = int(version_text) if len(version_text) < 20 else _MAX_VERSION + 1
+        if version > _MAX_VERSION:
+            raise InvalidArgumentError(
+                f"failed to get model version from specified version string '{version_text}' (details: stol), "
+                "version should be an integral value > 0"
+            )
+    return Route(_ACTIONS[action], name, version)

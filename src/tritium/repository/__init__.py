@@ -1,0 +1,1 @@
+"""Which models are loaded: directories, versions and their lives."""

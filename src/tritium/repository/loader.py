@@ -1,0 +1,214 @@
+"""A model directory to a ``Model`` that serves: configuration, instances, scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from tritium.backends.api import InstanceContext, ThreadBackend, WorkerBackend
+from tritium.config.document import document_of
+from tritium.config.pbtxt import config_from_document
+from tritium.core.model import Model
+from tritium.core.model_config import ModelConfig
+from tritium.core.reshape import output_reshape
+from tritium.core.statistics import ModelStatistics
+from tritium.errors import ConfigError, TritiumError
+from tritium.execution.completions import Completions
+from tritium.execution.launcher import Launcher
+from tritium.execution.process import InstanceState, ProcessInstance, WorkerPlan
+from tritium.execution.supervisor import CrashBreaker
+from tritium.execution.thread import ThreadInstance
+from tritium.execution.wire import WireCodec
+from tritium.repository.prepare import Prepared, PrepareOptions, complete, draft, finish
+from tritium.repository.scan import ModelEntry
+from tritium.scheduling.direct import DirectPolicy
+from tritium.scheduling.dynamic_batcher import DynamicBatcher
+from tritium.scheduling.policy import BatchPolicy
+from tritium.scheduling.runner import BatchRunner
+
+EXECUTION_TIMEOUT_PARAMETER = "TRITIUM_EXECUTION_TIMEOUT_SECS"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What loading needs to know of the server's flags."""
+
+    prepare: PrepareOptions
+    max_queue_size: int
+    worker_stopped_limit_s: float
+
+
+class ModelLoader:
+    """Loads versions of models. One per server."""
+
+    def __init__(self, options: LoadOptions, launcher: Launcher) -> None:
+        self._options = options
+        self._launcher = launcher
+        self._completions = Completions()
+
+    async def load(self, entry: ModelEntry, on_version: Callable[[int], None]) -> dict[int, Model | TritiumError]:
+        """Load the selected versions of ``entry``.
+
+        Args:
+            on_version: called before each version is loaded.
+
+        Returns:
+            By version, the model or why it could not be loaded.
+
+        Raises:
+            TritiumError: before any version could be tried: the configuration.
+        """
+        found = await asyncio.to_thread(draft, entry, self._options.prepare)
+        loaded: dict[int, Model | TritiumError] = {}
+        for version in found.versions:
+            on_version(version)
+            try:
+                if isinstance(found.backend, WorkerBackend):
+                    loaded[version] = await self._load_in_workers(entry, version, found.backend, found.config)
+                else:
+                    config = await asyncio.to_thread(complete, entry, found, self._options.prepare)
+                    prepared = await asyncio.to_thread(finish, entry, config)
+                    assert found.backend is not None  # check_supported refuses ensembles
+                    loaded[version] = await self._load_in_threads(entry, version, found.backend, prepared)
+            except TritiumError as error:
+                loaded[version] = error
+        return loaded
+
+    async def _load_in_threads(
+        self, entry: ModelEntry, version: int, backend: ThreadBackend, prepared: Prepared
+    ) -> Model:
+        config = prepared.config
+        if EXECUTION_TIMEOUT_PARAMETER in config.parameters:
+            raise ConfigError(
+                f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name}: backend '{backend.name}' runs in threads, "
+                "which cannot be ended; remove the parameter"
+            )
+        names = instance_names(config)
+        threads = max(1, available_cores() // len(names))
+        instances = [
+            ThreadInstance(backend, InstanceContext(config, entry.directory, version, name, threads), self._completions)
+            for name in names
+        ]
+        await _start_all([instance.start() for instance in instances])
+        statistics = ModelStatistics()
+        runner = BatchRunner(self._policy(config), instances, statistics, output_reshape=output_reshape(config))
+        return Model(config, version, runner, statistics, document_of(config), prepared.labels, lambda: True, lambda: 0)
+
+    async def _load_in_workers(
+        self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
+    ) -> Model:
+        breaker = CrashBreaker()
+        model = {"directory": str(entry.directory.resolve()), "version": str(version),
+                 "filename": config.default_model_filename or "model.py", "name": config.name}  # fmt: skip
+        plan = WorkerPlan(backend.command(config), model, {}, self._options.worker_stopped_limit_s)
+        runner: BatchRunner | None = None
+
+        def make(name: str, codec: WireCodec) -> ProcessInstance:
+            return ProcessInstance(
+                name, plan, self._launcher, breaker, codec=codec,
+                on_available=lambda: runner.wake() if runner else None,
+                on_broken=lambda error: runner.fail_pending(error) if runner and not any_ready() else None,
+            )  # fmt: skip
+
+        instances: list[ProcessInstance] = []
+
+        def any_ready() -> bool:
+            return any(instance.state is InstanceState.READY for instance in instances)
+
+        def unavailable() -> str | None:
+            return instances[0].broken_text() if breaker.open and not any_ready() else None
+
+        codec = WireCodec()
+        first = make(f"{config.name}_0", codec)
+        try:
+            if self._options.prepare.auto_complete:
+                completed = await first.autocomplete(document_of(config))
+                config = config_from_document(completed, f"auto_complete_config of model '{config.name}'")
+            prepared = await asyncio.to_thread(finish, entry, config)
+            config = prepared.config
+            codec.declare_outputs(tuple(output.name for output in config.output))
+            names = instance_names(config)
+            first.name = names[0]
+            instances.append(first)
+            instances += [make(name, codec) for name in names[1:]]
+            plan = replace(plan, args=_initialize_args(entry, version, config), execution_timeout_s=_timeout_s(config))
+            await _start_all([instance.start(plan) for instance in instances])
+        except BaseException:
+            await asyncio.gather(*(instance.abandon() for instance in (instances or [first])))
+            raise
+        statistics = ModelStatistics()
+        reshape = output_reshape(config)
+        runner = BatchRunner(self._policy(config), instances, statistics, output_reshape=reshape, unavailable=unavailable)
+        return Model(config, version, runner, statistics, document_of(config), prepared.labels, any_ready, lambda: breaker.restarts)
+
+    def _policy(self, config: ModelConfig) -> BatchPolicy:
+        batching = config.dynamic_batching
+        if batching is None:
+            return DirectPolicy(self._options.max_queue_size)
+        queue_policy = batching.default_queue_policy
+        return DynamicBatcher(
+            config.max_batch_size,
+            preferred_batch_sizes=batching.preferred_batch_size,
+            max_queue_delay_us=batching.max_queue_delay_microseconds,
+            max_queue_size=(queue_policy.max_queue_size if queue_policy else 0) or self._options.max_queue_size,
+        )
+
+
+def instance_names(config: ModelConfig) -> list[str]:
+    """The names of all instances: the group's name and a number, as Triton gives them."""
+    return [f"{group.name}_{index}" for group in config.instance_group for index in range(group.count)]
+
+
+def available_cores() -> int:
+    """Cores that this process may use: its affinity, and the quota of its cgroup."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as limit:
+            quota, period = limit.read().split()
+        if quota != "max":
+            cores = min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return cores
+
+
+def _initialize_args(entry: ModelEntry, version: int, config: ModelConfig) -> dict[str, str]:
+    """The arguments of ``initialize`` but for the instance's name, as Triton's python backend gives them."""
+    return {
+        "model_config": msgspec.json.encode(document_of(config)).decode(),
+        "model_instance_kind": "CPU",
+        "model_instance_device_id": "0",
+        "model_repository": str(entry.directory.resolve()),
+        "model_version": str(version),
+        "model_name": config.name,
+    }
+
+
+def _timeout_s(config: ModelConfig) -> float | None:
+    parameter = config.parameters.get(EXECUTION_TIMEOUT_PARAMETER)
+    if parameter is None:
+        return None
+    try:
+        seconds = float(parameter.string_value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise ConfigError(
+            f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name} is '{parameter.string_value}'; write a number "
+            "of seconds greater than 0"
+        )
+    return seconds
+
+
+async def _start_all(starts: Sequence[object]) -> None:
+    """Start all instances together; the first failure counts, after the others have settled."""
+    results = await asyncio.gather(*starts, return_exceptions=True)  # type: ignore[call-overload]
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+

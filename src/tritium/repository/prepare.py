@@ -1,0 +1,134 @@
+"""From a model directory to a configuration that can be served: read, complete, normalise, check. Blocking."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tritium.backends.api import Backend, WorkerBackend
+from tritium.backends.registry import backend_named
+from tritium.config.autocomplete import can_batch, merge
+from tritium.config.defaults import normalize, with_name
+from tritium.config.labels import check_files
+from tritium.config.pbtxt import read_config
+from tritium.config.platforms import complete_backend, fill_platform, version_entries
+from tritium.config.unsupported import check_supported
+from tritium.config.validate import EXECUTION_PARAMETER, check
+from tritium.core.model_config import ModelConfig
+from tritium.errors import ConfigError
+from tritium.repository.scan import ModelEntry
+from tritium.repository.versions import no_versions, select_versions
+
+logger = logging.getLogger("tritium.repository")
+
+DEFAULT_MAX_BATCH_SIZE = 4  # Triton's --backend-config=default-max-batch-size
+_ONNXRUNTIME_CPU_INSTANCES = 2  # Triton's onnxruntime backend without an instance_group
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions:
+    """How configurations are completed."""
+
+    auto_complete: bool = True
+    default_max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A configuration as the user wrote it, with its backend known."""
+
+    config: ModelConfig
+    backend: Backend | None  # None for an ensemble
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A configuration that is complete and checked."""
+
+    config: ModelConfig
+    labels: Mapping[str, tuple[str, ...]]
+
+
+def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
+    """Read the configuration of ``entry`` and find its backend and versions.
+
+    Raises:
+        TritiumError: the directory holds nothing that can be served.
+    """
+    if entry.problem is not None:
+        raise ConfigError(entry.problem)
+    config = read_config(entry.config_text, entry.config_file) if entry.config_text is not None else ModelConfig()
+    config = fill_platform(with_name(config, entry.name))
+    if not config.is_ensemble and options.auto_complete:
+        config = complete_backend(config, _entries(entry))
+    policy = normalize(config).version_policy
+    assert policy is not None
+    selection = select_versions(policy, entry.versions, entry.name)
+    for warning in (*entry.warnings, *selection.warnings):
+        logger.warning("%s", warning)
+    if not selection.versions:
+        raise ConfigError(no_versions(entry.name))
+    backend = None if config.is_ensemble else backend_named(config.backend)
+    return Draft(config, backend, selection.versions)
+
+
+def _entries(entry: ModelEntry) -> frozenset[str]:
+    """What the first version directory (in the order of their names) holds."""
+    if not entry.versions:
+        return frozenset()
+    return version_entries(entry.directory / min(map(str, entry.versions)))
+
+
+def complete(entry: ModelEntry, found: Draft, options: PrepareOptions) -> ModelConfig:
+    """The configuration completed from the model file, for backends that read it in this process.
+
+    Raises:
+        TritiumError: the file cannot be read, or contradicts the configuration.
+    """
+    config = found.config
+    backend = found.backend
+    if backend is None or isinstance(backend, WorkerBackend) or not options.auto_complete:
+        return config
+    path = entry.directory / str(found.versions[-1]) / config.default_model_filename
+    description = backend.describe(config, path)
+    completed = merge(
+        config,
+        description.inputs,
+        description.outputs,
+        can_batch((*description.inputs, *description.outputs)),
+        default_max_batch_size=options.default_max_batch_size,
+    )
+    for warning in completed.warnings:
+        logger.warning("%s", warning)
+    return completed.config
+
+
+def finish(entry: ModelEntry, config: ModelConfig) -> Prepared:
+    """Normalise and check a completed configuration.
+
+    Raises:
+        ConfigError: the first rule that is broken.
+    """
+    count = _ONNXRUNTIME_CPU_INSTANCES if config.backend == "onnxruntime" else 1
+    config = normalize(config, default_instance_count=count)
+    check(config)
+    check_supported(config)
+    _check_execution(config)
+    return Prepared(config, check_files(config, entry.directory))
+
+
+def _check_execution(config: ModelConfig) -> None:
+    """Refuse an execution that the backend does not have."""
+    wanted = config.parameters.get(EXECUTION_PARAMETER)
+    if wanted is None:
+        return
+    here = "process" if isinstance(backend_named(config.backend), WorkerBackend) else "thread"
+    if wanted.string_value != here:
+        raise ConfigError(
+            f"parameter '{EXECUTION_PARAMETER}' of {config.name} is '{wanted.string_value}', but backend "
+            f"'{config.backend}' runs by '{here}' only; remove the parameter"
+        )
+
+

@@ -1,0 +1,50 @@
+"""The default policy: first in, first out, one request per execution, as Triton without dynamic_batching."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tritium.core.request import InferenceRequest
+from tritium.errors import UnavailableError
+
+
+class DirectPolicy:
+    """A bounded first-in-first-out queue."""
+
+    def __init__(self, max_queue_size: int) -> None:
+        self._max_queue_size = max_queue_size
+        self._queue: deque[InferenceRequest] = deque()
+        self._cancelled: list[InferenceRequest] = []
+
+    def add(self, request: InferenceRequest, now_us: int) -> None:
+        """Queue ``request``; raises UnavailableError when the queue is full."""
+        if len(self._queue) >= self._max_queue_size:
+            raise UnavailableError(f"{request.label} Exceeds maximum queue size")
+        self._queue.append(request)
+
+    def next_batch(self, now_us: int) -> list[InferenceRequest] | None:
+        """The oldest request that is still wanted."""
+        while self._queue:
+            request = self._queue.popleft()
+            if not request.stream.cancelled:
+                return [request]
+            self._cancelled.append(request)
+        return None
+
+    def next_wakeup_us(self) -> int | None:
+        """Never: only an arrival or a free instance changes anything."""
+        return None
+
+    def take_cancelled(self) -> list[InferenceRequest]:
+        """Requests that were skipped because their client had gone."""
+        taken, self._cancelled = self._cancelled, []
+        return taken
+
+    def take_all(self) -> list[InferenceRequest]:
+        """Everything that waits."""
+        taken = [*self._queue]
+        self._queue.clear()
+        return taken
+
+    def __len__(self) -> int:
+        return len(self._queue)

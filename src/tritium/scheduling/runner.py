@@ -1,0 +1,161 @@
+"""The asyncio shell around a batching policy: pairs its batches with free instances, on the loop.
+
+One inference makes no task, future or lock: ``enqueue`` puts it into the policy, one wake-up of the loop hands
+batches to instances however many requests arrived, and ``_done`` answers them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from tritium.core.interfaces import Batch, ModelInstance, Outcome
+from tritium.core.request import InferenceRequest
+from tritium.core.reshape import Reshape
+from tritium.core.statistics import FailureReason, ModelStatistics
+from tritium.errors import TritiumError, UnavailableError
+from tritium.scheduling.policy import BatchPolicy
+
+
+class BatchRunner:
+    """A Scheduler: one policy, some instances.
+
+    Args:
+        output_reshape: from what the model gives to what clients see.
+        unavailable: why no instance will come back soon, or None; asked before a request is queued.
+    """
+
+    def __init__(
+        self,
+        policy: BatchPolicy,
+        instances: Sequence[ModelInstance],
+        statistics: ModelStatistics,
+        *,
+        output_reshape: Reshape | None = None,
+        unavailable: Callable[[], str | None] = lambda: None,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._policy = policy
+        self._instances = list(instances)
+        self._statistics = statistics
+        self._output_reshape = output_reshape
+        self._unavailable = unavailable
+        self._now_ns = now_ns
+        self._loop = asyncio.get_running_loop()
+        self._dispatch_scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._drained = asyncio.Event()
+        self._running = 0  # batches handed over and not done
+        self._stopping = False
+
+    def enqueue(self, request: InferenceRequest) -> None:
+        """Queue an accepted request.
+
+        Raises:
+            UnavailableError: the queue is full, the model stops, or no instance can run it.
+        """
+        if self._stopping:
+            raise UnavailableError(f"{request.label} model '{request.model_name}' is being unloaded")
+        if (reason := self._unavailable()) is not None:
+            raise UnavailableError(reason)
+        self._policy.add(request, request.arrival_ns // 1000)
+        self.wake()
+
+    def wake(self) -> None:
+        """Look for work in the next turn of the loop: a request came, or an instance can take one."""
+        if not self._dispatch_scheduled:
+            self._dispatch_scheduled = True
+            self._loop.call_soon(self._dispatch)
+
+    @property
+    def pending(self) -> int:
+        """Requests that wait."""
+        return len(self._policy)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or runs."""
+        return bool(self._running or len(self._policy))
+
+    def fail_pending(self, error: TritiumError) -> None:
+        """Answer everything that waits with ``error``: nothing will run it."""
+        now_ns = self._now_ns()
+        for request in self._policy.take_all():
+            self._statistics.record_failure(FailureReason.REJECTED, now_ns - request.arrival_ns)
+            request.stream.fail(error)
+        self._note_drained()
+
+    async def stop(self) -> None:
+        """Run what waits, then stop the instances together."""
+        self._stopping = True
+        self.wake()
+        if self.busy:
+            await self._drained.wait()
+        if self._timer is not None:
+            self._timer.cancel()
+        async with asyncio.TaskGroup() as stops:
+            for instance in self._instances:
+                stops.create_task(instance.stop(), name=f"stop-{instance.name}")
+
+    def _dispatch(self) -> None:
+        self._dispatch_scheduled = False
+        while len(self._policy) and (instance := self._free_instance()) is not None:
+            now_ns = self._now_ns()
+            requests = self._policy.next_batch(now_ns // 1000)
+            if requests is None:
+                self._arm_timer(now_ns // 1000)
+                break
+            if not requests:  # all of them were cancelled
+                continue
+            rows = requests[0].batch_size if len(requests) == 1 else sum(r.batch_size for r in requests)
+            self._running += 1
+            instance.execute(Batch(requests, rows, now_ns, self._done))
+        self._report_cancelled()
+
+    def _free_instance(self) -> ModelInstance | None:
+        best = None
+        for instance in self._instances:
+            if instance.in_flight < instance.capacity and (best is None or instance.in_flight < best.in_flight):
+                best = instance
+        return best
+
+    def _done(self, batch: Batch, outcome: Outcome) -> None:
+        self._running -= 1
+        self._statistics.record_batch(
+            batch, outcome, now_ns=self._now_ns(), wall_ms=time.time_ns() // 1_000_000
+        )
+        for request, response in zip(batch.requests, outcome.responses, strict=True):
+            if self._output_reshape is not None:
+                self._output_reshape.apply(response.outputs)
+            request.stream.send(response, final=True)
+        if len(self._policy):
+            self.wake()
+        elif self._stopping:
+            self._note_drained()
+
+    def _report_cancelled(self) -> None:
+        cancelled = self._policy.take_cancelled()
+        if not cancelled:
+            return
+        now_ns = self._now_ns()
+        for request in cancelled:
+            self._statistics.record_failure(FailureReason.CANCELED, now_ns - request.arrival_ns)
+        self._note_drained()
+
+    def _note_drained(self) -> None:
+        if self._stopping and not self.busy:
+            self._drained.set()
+
+    def _arm_timer(self, now_us: int) -> None:
+        wakeup_us = self._policy.next_wakeup_us()
+        if wakeup_us is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        # While requests wait for company to a known moment, stopping waits with them: at most the queue delay.
+        self._timer = self._loop.call_later(max(0, wakeup_us - now_us) / 1e6, self._dispatch_now)
+
+    def _dispatch_now(self) -> None:
+        self._timer = None
+        self._dispatch()

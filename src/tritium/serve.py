@@ -1,0 +1,166 @@
+"""The composition root: builds the server from its options, runs it until a signal, and drains it.
+
+    load -> open listeners -> serve -> (signal) not ready -> close listeners -> drain -> unload -> exit 0
+
+A second signal, or the exit timeout, ends it at once with status 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+from tritium.errors import TritiumError
+from tritium.execution.launcher import Launcher
+from tritium.frontends.http.handlers import HttpApi
+from tritium.frontends.http.listener import HttpListener
+from tritium.frontends.http.metrics_api import MetricsApi
+from tritium.options import HttpOptions, ServerOptions
+from tritium.repository.loader import LoadOptions, ModelLoader
+from tritium.repository.manager import ModelRepositoryManager
+from tritium.repository.prepare import DEFAULT_MAX_BATCH_SIZE, PrepareOptions
+from tritium.server import InferenceServer
+
+logger = logging.getLogger("tritium.serve")
+
+
+def run(options: ServerOptions, report: Callable[[str], None] = lambda _: None) -> int:
+    """Serve until SIGTERM or SIGINT: the exit status. ``report`` prints lines for people."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    return asyncio.run(Service(options, report).run())
+
+
+class Service:
+    """A server with its listeners, from start to end."""
+
+    def __init__(self, options: ServerOptions, report: Callable[[str], None]) -> None:
+        self._options = options
+        self._report = report
+        self._launcher = Launcher()
+        self._listeners: list[HttpListener] = []
+        self._stop = asyncio.Event()
+        self._signals = 0
+
+    async def run(self) -> int:
+        """Serve; see ``run`` of the module."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            return await self._serve()
+        except TritiumError as error:
+            logger.error("%s", error)
+            self._report(f"error: creating server: {error.code.text} - {error}")
+            return 1
+        finally:
+            self._launcher.close()
+
+    async def _serve(self) -> int:
+        options = self._options
+        manager = make_manager(options, self._launcher)
+        loading = asyncio.ensure_future(manager.load_all(options.startup_models))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not loading.done():
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+            return 0
+        loading.result()
+        failed = bool(manager.failures) or any(v.model is None for v in manager.versions())
+        self._report_models(manager)
+        if failed:
+            logger.error("Internal: failed to load all models")
+            if options.exit_on_error:
+                await manager.stop()
+                self._report("error: creating server: Internal - failed to load all models")
+                return 1
+        server = InferenceServer(
+            manager, server_id=options.server_id, strict_readiness=options.strict_readiness
+        )
+        await self._listen(server)
+        gc.collect()
+        gc.freeze()  # models and code stay; collections look at requests only
+        server.open()
+        await stopping
+        return await self._shut_down(server, manager)
+
+    def _report_models(self, manager: ModelRepositoryManager) -> None:
+        for version in manager.versions():
+            self._report(f"{version.name} {version.version} {version.state.value} {version.reason}")
+        for name, reason in manager.failures.items():
+            self._report(f"{name} - {reason}")
+
+    async def _listen(self, server: InferenceServer) -> None:
+        options = self._options
+        if options.http.enabled:
+            api = HttpApi(server, max_input_bytes=options.http.max_input_bytes)
+            await self._open("HTTPService", HttpListener(api, options.http), options.http.address)
+        if options.metrics.enabled:
+            metrics = MetricsApi(server, cpu=options.metrics.cpu)
+            address = options.metrics.address or options.http.address
+            at = replace(HttpOptions(), address=address, port=options.metrics.port, reuse_port=options.http.reuse_port)
+            await self._open("Metrics Service", HttpListener(metrics, at), address)
+
+    async def _open(self, what: str, listener: HttpListener, address: str) -> None:
+        await listener.start()
+        self._listeners.append(listener)
+        self._report(f"Started {what} at {address}:{listener.port}")
+
+    def _on_signal(self, number: int) -> None:
+        self._signals += 1
+        logger.info("Signal (%d) received.", number)
+        if self._signals > 1:
+            self._exit_now("second signal: exiting without waiting")
+        self._stop.set()
+
+    def _exit_now(self, reason: str) -> None:
+        logger.error("%s", reason)
+        logging.shutdown()
+        os._exit(1)  # workers follow by their parent-death signal
+
+    async def _shut_down(self, server: InferenceServer, manager: ModelRepositoryManager) -> int:
+        """Finish what was accepted, within the exit timeout."""
+        options = self._options
+        server.close()
+        timeout = asyncio.get_running_loop().call_later(
+            options.exit_timeout_s + options.drain_delay_s,
+            self._exit_now,
+            "Exit timeout expired. Exiting immediately.",
+        )
+        if options.drain_delay_s:
+            await asyncio.sleep(options.drain_delay_s)
+        logger.info("Waiting for in-flight requests to complete.")
+        for listener in self._listeners:
+            listener.close()
+        for listener in self._listeners:
+            await listener.drained()
+            listener.abort()
+        logger.info("All requests are answered, unloading models")
+        await manager.stop()
+        timeout.cancel()
+        return 0
+
+
+def make_manager(options: ServerOptions, launcher: Launcher) -> ModelRepositoryManager:
+    """The models of the options' repositories, not loaded yet. Needs a running loop."""
+    everywhere = options.backend_config.get("", {})
+    prepare = PrepareOptions(
+        auto_complete=not options.disable_auto_complete_config,
+        default_max_batch_size=int(everywhere.get("default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)),
+    )
+    loader = ModelLoader(LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher)
+    return ModelRepositoryManager(
+        options.model_repositories,
+        loader,
+        config_name=options.model_config_name,
+        load_threads=options.model_load_threads,
+    )

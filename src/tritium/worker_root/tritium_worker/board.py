@@ -1,0 +1,34 @@
+"""One shared page between a server and a worker: which batch runs, and which requests were cancelled."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+
+_CURRENT = struct.Struct("<I")
+_FLAGS_AT = 64
+SLOTS = 65536 - _FLAGS_AT  # more than can be in flight
+BYTES = 65536
+
+
+class Board:
+    """Bytes in shared memory. The worker writes the current batch, the server the cancel flags."""
+
+    def __init__(self, fd: int) -> None:
+        self._map = mmap.mmap(fd, BYTES)
+
+    def start(self, batch_id: int) -> None:
+        """The worker begins ``batch_id``; 0 means that it runs none."""
+        _CURRENT.pack_into(self._map, 0, batch_id)
+
+    def current(self) -> int:
+        """The batch that runs, or ran when the worker died."""
+        return int(_CURRENT.unpack_from(self._map, 0)[0])
+
+    def set_cancelled(self, slot: int, flag: bool) -> None:
+        """Raise or lower the flag of a request in flight."""
+        self._map[_FLAGS_AT + slot] = flag
+
+    def cancelled(self, slot: int) -> bool:
+        """Whether the client of a request in flight has gone."""
+        return bool(self._map[_FLAGS_AT + slot])

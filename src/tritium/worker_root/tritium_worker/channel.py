@@ -1,0 +1,147 @@
+"""The worker's end of the socket: blocking reads, gathered writes, tensors in and out of frames."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+from tritium_worker import frames
+from tritium_worker.arena import THRESHOLD_BYTES, ArenaReader, ArenaWriter
+from tritium_worker.frames import INLINE, Buffer, FrameReader, Part, PartView
+
+_RECEIVE_BYTES = 1 << 18
+_CACHE_ENTRIES = 1024  # forms of requests or responses that are remembered; then the cache starts anew
+_FLUSH_NS = 100_000  # a finished result waits at most this long for the ones behind it
+_IOV_MAX = 512
+
+TensorSpec = Tuple[str, str, Tuple[int, ...], int]  # name, datatype, shape, bytes
+WireTensor = Tuple[str, str, Tuple[int, ...], memoryview]
+
+
+class Channel:
+    """Frames to and from the server. Sending is safe from any thread of the model."""
+
+    def __init__(self, sock: socket.socket, in_fd: int, out_fd: int, arena_bytes: int) -> None:
+        self._sock = sock
+        self._reader = FrameReader()
+        self._inputs = ArenaReader(in_fd) if in_fd >= 0 else None
+        self._outputs = ArenaWriter(out_fd, arena_bytes) if out_fd >= 0 else None
+        self._lock = threading.Lock()
+        self._waiting: List[Buffer] = []
+        self._flushed_ns = 0
+        self._parsed: Dict[bytes, Tuple[List[TensorSpec], List[str]]] = {}
+        self._encoded: Dict[Tuple[TensorSpec, ...], bytes] = {}
+
+    def receive(self) -> Iterator[Tuple[int, memoryview]]:
+        """The frames of the next piece of the stream. Ends the process when the server is gone."""
+        try:
+            chunk = self._sock.recv(_RECEIVE_BYTES)
+        except ConnectionError:
+            chunk = b""
+        if not chunk:
+            os._exit(0)
+        return self._reader.feed(memoryview(chunk))
+
+    def send_control(self, kind: int, body: Dict[str, Any]) -> None:
+        """Send a JSON frame, behind whatever waits."""
+        encoded = json.dumps(body).encode("utf-8", "replace")
+        with self._lock:
+            self._send([*self._take_waiting(), frames.HEAD.pack(len(encoded), kind), encoded])
+
+    def queue(self, buffers: Sequence[Buffer]) -> None:
+        """Send soon: with the results that follow at once, or at ``flush``."""
+        with self._lock:
+            self._waiting.extend(buffers)
+            if time.perf_counter_ns() - self._flushed_ns > _FLUSH_NS:
+                self._send(self._take_waiting())
+
+    def flush(self) -> None:
+        """Send what waits, and the arena blocks that the model has let go of."""
+        with self._lock:
+            released = self._inputs.take_released() if self._inputs else []
+            if released:
+                self._waiting.append(frames.encode_release(released))
+            if self._waiting:
+                self._send(self._take_waiting())
+
+    def release(self, body: memoryview) -> None:
+        """The server is done with these blocks of the output arena."""
+        if self._outputs is not None:
+            for offset in frames.decode_release(body):
+                self._outputs.release(offset)
+
+    def decode_tensors(self, part: PartView) -> Tuple[List[WireTensor], List[str]]:
+        """Tensors of a request, writable, and the names of the outputs that it wants."""
+        known = self._parsed.get(part.spec)
+        if known is None:
+            known = self._remember(part.spec)
+        specs, requested = known
+        tensors: List[WireTensor] = []
+        position = 0
+        for index, (name, datatype, shape, nbytes) in enumerate(specs):
+            if part.places and part.places[index] != INLINE:
+                assert self._inputs is not None
+                tensors.append((name, datatype, shape, self._inputs.view(part.places[index], nbytes)))
+                continue
+            # A copy of its own: aligned, writable, and free to outlive the frame.
+            data = memoryview(bytearray(part.inline[position : position + nbytes]))
+            tensors.append((name, datatype, shape, data))
+            position += nbytes
+        return tensors, requested
+
+    def _remember(self, spec: bytes) -> Tuple[List[TensorSpec], List[str]]:
+        tensors, requested = json.loads(spec)
+        known = [(n, d, tuple(shape), nbytes) for n, d, shape, nbytes in tensors], requested
+        if len(self._parsed) >= _CACHE_ENTRIES:
+            self._parsed.clear()
+        self._parsed[bytes(spec)] = known
+        return known
+
+    def encode_tensors(self, tensors: Sequence[WireTensor], meta: bytes) -> Part:
+        """The part of a response with these outputs: large ones through the arena."""
+        specs: List[TensorSpec] = []
+        places: List[int] = []
+        inline: List[Buffer] = []
+        for name, datatype, shape, buffer in tensors:
+            nbytes = len(buffer)
+            specs.append((name, datatype, shape, nbytes))
+            place = self._outputs.place(buffer) if nbytes >= THRESHOLD_BYTES and self._outputs else None
+            if place is None:
+                inline.append(buffer)
+                place = INLINE
+            places.append(place)
+        key = tuple(specs)
+        spec = self._encoded.get(key)
+        if spec is None:
+            if len(self._encoded) >= _CACHE_ENTRIES:
+                self._encoded.clear()
+            spec = self._encoded[key] = json.dumps([specs, []]).encode()
+        return Part(spec, meta, () if len(inline) == len(places) else tuple(places), inline)
+
+    def _take_waiting(self) -> List[Buffer]:
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def _send(self, buffers: List[Buffer]) -> None:
+        self._flushed_ns = time.perf_counter_ns()
+        try:
+            self._send_all(buffers)
+        except (BrokenPipeError, ConnectionError):
+            os._exit(0)  # the server is gone, and nobody waits for results
+
+    def _send_all(self, buffers: List[Buffer]) -> None:
+        start = 0
+        while start < len(buffers):
+            window = buffers[start : start + _IOV_MAX]
+            sent = self._sock.sendmsg(window)
+            for buffer in window:
+                if sent < len(buffer):
+                    self._sock.sendall(memoryview(buffer)[sent:])
+                    start += 1
+                    break
+                sent -= len(buffer)
+                start += 1

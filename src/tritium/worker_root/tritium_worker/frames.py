@@ -1,0 +1,145 @@
+"""The frames between the server and a worker. Both sides use this module; nothing here touches a socket.
+
+A frame is ``HEAD`` (body length, kind) and a body. Control bodies are JSON. The two hot ones are binary:
+
+EXECUTE   BATCH (id, count), then per request PART and its spec, meta, places and inline tensor bytes
+RESULT    BATCH (id, count), TIMES, then per response the same
+
+    spec    JSON, the same bytes again and again for requests of the same form, so both sides cache what it means:
+            [[[name, datatype, shape, bytes], ...], [requested outputs]]
+    meta    JSON of what differs from request to request (id, parameters, error); empty when there is nothing
+    places  one int64 per tensor, offset in the sender's arena or -1 for inline; absent when all are inline
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+HEAD = struct.Struct("<IBxxx")  # body length, kind
+BATCH = struct.Struct("<II")  # batch id, count
+TIMES = struct.Struct("<QQQ")  # compute input, infer, output in ns
+PART = struct.Struct("<IIIQH")  # cancel slot, spec bytes, meta bytes, inline bytes, number of places
+
+EXECUTE = 1  # to the worker
+RESULT = 2  # from the worker
+AUTOCOMPLETE = 3  # to: {"config"}; answered by ANSWER {"config"} or {"error": [code, text]}
+LOAD = 4  # to: {"args", "config"}; answered by ANSWER {} or {"error": [code, text]}
+ANSWER = 5  # from
+LOG = 6  # from: {"level", "file", "line", "message"}
+STOP = 7  # to: finalize, answer, exit
+RELEASE = 8  # both ways: int64 offsets of arena blocks that the reader is done with
+FAILURE = 9  # from, before RESULT: {"traceback"} for the server's log
+
+INLINE = -1
+MAX_FRAME_BYTES = 0xFFFFFFFF
+
+
+class Part(NamedTuple):
+    """One request of an EXECUTE, or one response of a RESULT, as it travels."""
+
+    spec: bytes
+    meta: bytes
+    places: Tuple[int, ...]
+    inline: Sequence[Buffer]
+    slot: int = 0  # of the request's cancel flag on the board
+
+
+class PartView(NamedTuple):
+    """A received part. ``inline`` is a view of the frame."""
+
+    spec: bytes
+    meta: bytes
+    places: Tuple[int, ...]
+    inline: memoryview
+    slot: int
+
+
+def encode_batch(kind: int, batch_id: int, parts: Sequence[Part], times: Optional[bytes] = None) -> List[Buffer]:
+    """The buffers of an EXECUTE or RESULT frame, to be sent in order."""
+    buffers: List[Buffer] = [b"", BATCH.pack(batch_id, len(parts))]
+    total = BATCH.size
+    if times is not None:
+        buffers.append(times)
+        total += len(times)
+    for spec, meta, places, inline, slot in parts:
+        inline_bytes = 0
+        for buffer in inline:
+            inline_bytes += len(buffer)
+        packed = struct.pack("<%dq" % len(places), *places) if places else b""
+        head = PART.pack(slot, len(spec), len(meta), inline_bytes, len(places))
+        buffers.append(head + spec + meta + packed)
+        buffers.extend(inline)
+        total += PART.size + len(spec) + len(meta) + len(packed) + inline_bytes
+    buffers[0] = HEAD.pack(total, kind)
+    return buffers
+
+
+def decode_parts(body: memoryview, position: int, count: int) -> Iterator[PartView]:
+    """The parts of an EXECUTE or RESULT body from ``position`` on."""
+    for _ in range(count):
+        slot, spec_bytes, meta_bytes, inline_bytes, place_count = PART.unpack_from(body, position)
+        position += PART.size
+        spec = bytes(body[position : position + spec_bytes])
+        position += spec_bytes
+        meta = bytes(body[position : position + meta_bytes]) if meta_bytes else b""
+        position += meta_bytes
+        places: Tuple[int, ...] = ()
+        if place_count:
+            places = struct.unpack_from("<%dq" % place_count, body, position)
+            position += 8 * place_count
+        yield PartView(spec, meta, places, body[position : position + inline_bytes], slot)
+        position += inline_bytes
+
+
+class FrameReader:
+    """Cuts a byte stream into frames, whatever pieces it comes in."""
+
+    def __init__(self) -> None:
+        self._partial = bytearray()  # a frame that has begun and not ended
+        self._need = 0  # its whole length, 0 while unknown
+
+    def feed(self, chunk: memoryview) -> Iterator[Tuple[int, memoryview]]:
+        """(kind, body) of each frame that ``chunk`` completes; bodies are views, valid while they are held."""
+        position, end = 0, len(chunk)
+        if self._partial:
+            position = self._fill(chunk)
+            if not self._need or len(self._partial) < self._need:
+                return
+            whole, self._partial, self._need = self._partial, bytearray(), 0
+            yield whole[4], memoryview(whole)[HEAD.size :]
+        while end - position >= HEAD.size:
+            length, kind = HEAD.unpack_from(chunk, position)
+            stop = position + HEAD.size + length
+            if stop > end:
+                self._need = HEAD.size + length
+                break
+            yield kind, chunk[position + HEAD.size : stop]
+            position = stop
+        if position < end:
+            self._partial += chunk[position:]
+
+    def _fill(self, chunk: memoryview) -> int:
+        """Move bytes of ``chunk`` into the partial frame; how many were taken."""
+        taken = 0
+        if not self._need:
+            taken = min(HEAD.size - len(self._partial), len(chunk))
+            self._partial += chunk[:taken]
+            if len(self._partial) < HEAD.size:
+                return taken
+            self._need = HEAD.size + HEAD.unpack_from(self._partial)[0]
+        missing = self._need - len(self._partial)
+        self._partial += chunk[taken : taken + missing]
+        return taken + min(missing, len(chunk) - taken)
+
+
+def encode_release(offsets: Sequence[int]) -> bytes:
+    """A RELEASE frame for blocks of the other side's arena."""
+    return HEAD.pack(8 * len(offsets), RELEASE) + struct.pack("<%dq" % len(offsets), *offsets)
+
+
+def decode_release(body: memoryview) -> Tuple[int, ...]:
+    """The offsets of a RELEASE body."""
+    return struct.unpack("<%dq" % (len(body) // 8), body)

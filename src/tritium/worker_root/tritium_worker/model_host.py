@@ -1,0 +1,213 @@
+"""One model.py in this process: imported, completed, initialised, run and finalised.
+
+    load -> [autocomplete] -> initialize -> execute* -> finalize
+
+Whatever model code raises, ``sys.exit`` and KeyboardInterrupt included, becomes a HostError here and does
+not end the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.machinery
+import importlib.util
+import inspect
+import json
+import os
+import sys
+from types import ModuleType
+from typing import Any, Awaitable, Dict, List, Optional, Sequence
+
+from tritium_worker.errors import HostError, TritonError
+from tritium_worker.failure import FailureReporter
+from tritium_worker.model_config import ModelConfig
+from tritium_worker.process import PROCESS
+from tritium_worker.request import InferenceRequest
+from tritium_worker.response import InferenceResponse
+from tritium_worker.tensor import Tensor
+
+__all__ = ["HostError", "ModelHost"]
+
+_CLASS_NAME = "TritonPythonModel"
+
+
+class ModelHost:
+    """Runs the ``TritonPythonModel`` of ``<model_dir>/<version>/<filename>``.
+
+    Args:
+        model_dir: the model's directory in the repository.
+        version: a directory in it.
+        filename: the python file in that.
+        name: the model's name, which stands for ``model_dir`` in texts that clients see.
+    """
+
+    def __init__(self, model_dir: str, version: str, filename: str, name: str) -> None:
+        self._model_dir = os.path.abspath(model_dir)
+        self._version = version
+        self._filename = filename
+        self._name = name
+        self._shown_path = f"{name}/{version}/{filename}"
+        self._failures = FailureReporter(self._model_dir, name)
+        self._model_class: Any = None
+        self._model: Any = None
+        self._execute: Any = None
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+
+    def load(self) -> None:
+        """Import the file as ``<version>.<stem>``, with its version and model directories on ``sys.path``.
+
+        Raises:
+            HostError: there is no such file, it fails to import, or it has no class.
+        """
+        version_dir = os.path.join(self._model_dir, self._version)
+        path = os.path.join(version_dir, self._filename)
+        if not os.path.isfile(path):
+            raise _internal(f"Python model file not found in '{self._shown_path}'")
+        for directory in (version_dir, self._model_dir):
+            if directory not in sys.path:
+                sys.path.append(directory)
+        PROCESS.version_dir = version_dir
+        try:
+            module = _import_file(path, self._version)
+        except BaseException as error:
+            raise self._failures.host_error(error) from error
+        if not hasattr(module, _CLASS_NAME):
+            raise _internal(f"AttributeError: module '{module.__name__}' has no attribute '{_CLASS_NAME}'")
+        self._model_class = getattr(module, _CLASS_NAME)
+
+    def autocomplete(self, config: Dict[str, Any]) -> Dict[str, Any]:
+        """What the model's ``auto_complete_config`` makes of ``config``; ``config`` itself without one.
+
+        Raises:
+            HostError: it raised, returned something else than a ModelConfig, or made what JSON cannot say.
+        """
+        if not hasattr(self._model_class, "auto_complete_config"):
+            return config
+        try:
+            completed = self._model_class.auto_complete_config(ModelConfig(json.dumps(config)))
+            if isinstance(completed, ModelConfig):
+                updated: Dict[str, Any] = json.loads(json.dumps(completed.as_dict()))
+                return updated
+        except BaseException as error:
+            raise self._failures.host_error(error) from error
+        raise _internal(
+            f"auto_complete_config function in model '{self._name}' must return a valid pb.ModelConfig "
+            "object."
+        )
+
+    def initialize(self, args: Dict[str, str]) -> None:
+        """Make the model and call its ``initialize``, if it has one.
+
+        Args:
+            args: the seven strings of Triton: model_config (JSON), model_instance_kind, model_instance_name,
+                model_instance_device_id, model_repository, model_version, model_name.
+
+        Raises:
+            HostError: the model raised.
+        """
+        try:
+            self._model = self._model_class()
+            if hasattr(self._model, "initialize"):
+                self._model.initialize(dict(args))
+            self._execute = getattr(self._model, "execute", None)
+        except BaseException as error:
+            raise self._failures.host_error(error) from error
+
+    def execute(self, requests: Sequence[InferenceRequest]) -> List[InferenceResponse]:
+        """Run one batch.
+
+        Returns:
+            One response per request, in order; an error response where the model returned None.
+
+        Raises:
+            HostError: for all requests: the model raised, has no ``execute``, or returned something else
+                than a list of as many responses.
+        """
+        if self._execute is None:
+            raise _internal(f"Python model {self._shown_path} does not implement `execute` method.")
+        try:
+            responses = self._execute(list(requests))
+            if type(responses) is not list and inspect.isawaitable(responses):
+                responses = self._run(responses)
+        except BaseException as error:
+            raise self._failures.host_error(error) from error
+        return self._checked(responses, len(requests))
+
+    @staticmethod
+    def filter_outputs(request: InferenceRequest, response: InferenceResponse) -> List[Tensor]:
+        """The outputs of ``response`` that ``request`` asked for; all of them if it named none."""
+        wanted = request._requested
+        outputs = response.output_tensors()
+        return [tensor for tensor in outputs if tensor._name in wanted] if wanted else outputs
+
+    def finalize(self) -> Optional[str]:
+        """Call the model's ``finalize``, if any; the traceback for the log if it raised. Never raises."""
+        model, self._model, self._execute = self._model, None, None
+        try:
+            try:
+                if hasattr(model, "finalize"):
+                    model.finalize()
+            finally:
+                if self._loop is not None:
+                    self._loop.close()
+        except BaseException as error:
+            return self._failures.host_error(error).traceback
+        return None
+
+    def _run(self, awaitable: Awaitable[Any]) -> Any:
+        """The result of an ``async def execute``; one loop for the model's life, for its connections."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(awaitable)
+
+    def _checked(self, responses: Any, expected: int) -> List[InferenceResponse]:
+        if responses is None:
+            return [self._no_response() for _ in range(expected)]
+        if not isinstance(responses, list):
+            raise _internal(f"Expected a list in the execute return, found type '{type(responses)}'.")
+        if len(responses) != expected:
+            raise _internal(
+                "Number of InferenceResponse objects do not match the number of InferenceRequest objects. "
+                f"InferenceRequest(s) size is:{expected}, and InferenceResponse(s) size is:{len(responses)}\n"
+            )
+        for position, response in enumerate(responses):
+            if response is None:
+                responses[position] = self._no_response()
+            elif not isinstance(response, InferenceResponse):
+                raise _internal(
+                    "Expected an 'InferenceResponse' object in the execute function return list, found type "
+                    f"'{type(response)}'."
+                )
+        return responses
+
+    def _no_response(self) -> InferenceResponse:
+        return InferenceResponse(
+            error=TritonError(
+                f"Model '{self._name}' returned no response for this request: execute returned None. Return "
+                "one pb_utils.InferenceResponse per request; response senders are not available in this "
+                "version of tritium."
+            )
+        )
+
+
+def _internal(text: str) -> HostError:
+    return HostError(TritonError.INTERNAL, text)
+
+
+def _import_file(path: str, version: str) -> ModuleType:
+    """The module at ``path`` as ``<version>.<stem>``, in a package that holds its siblings."""
+    package = ModuleType(version)
+    package.__path__ = [os.path.dirname(path)]
+    name = f"{version}.{os.path.splitext(os.path.basename(path))[0]}"
+    loader = importlib.machinery.SourceFileLoader(name, path)
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[version] = package
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tritium.backends.conformance import check_conformance
+from tritium.core.model_config import (
+    BatchInput,
+    ModelConfig,
+    ModelInput,
+    ModelOutput,
+    SequenceBatching,
+    SequenceControlInput,
+    SequenceState,
+    TensorReshape,
+)
+from tritium.core.model_description import ModelDescription, TensorSpec
+from tritium.errors import ConfigError
+
+FP32 = "TYPE_FP32"
+BATCHES = ModelDescription((TensorSpec("x", FP32, (-1, 3, -1)),), (TensorSpec("y", FP32, (-1, 2)),))
+FIXED = ModelDescription((TensorSpec("x", FP32, (1, 3)),), (TensorSpec("y", FP32, (1, 2)),))
+
+
+def config(dims: tuple[int, ...] = (3, -1), out: tuple[int, ...] = (2,), **rest: Any) -> ModelConfig:
+    fields: dict[str, Any] = {
+        "name": "m",
+        "max_batch_size": 4,
+        "input": (ModelInput(name="x", data_type=FP32, dims=dims),),
+        "output": (ModelOutput(name="y", data_type=FP32, dims=out),),
+    }
+    return ModelConfig(**(fields | rest))
+
+
+def check(model_config: ModelConfig, description: ModelDescription = BATCHES) -> None:
+    check_conformance(model_config, description, "1/model.onnx")
+
+
+def refusal(model_config: ModelConfig, description: ModelDescription = BATCHES) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check(model_config, description)
+    return str(caught.value)
+
+
+def test_accepts_what_the_file_says() -> None:
+    check(config())
+    check(config((1, 3), (1, 2), max_batch_size=0), FIXED)
+
+
+def test_the_configuration_may_narrow_an_open_dimension() -> None:
+    check(config((3, 224)))
+
+
+def test_the_configuration_may_leave_outputs_out() -> None:
+    check(config(output=()))
+
+
+def test_the_configuration_may_open_a_fixed_dimension_of_an_output() -> None:
+    check(config(out=(-1,)))
+    check(config((1, 3), (-1, 2), max_batch_size=0), FIXED)
+
+
+def test_the_configuration_may_not_open_a_fixed_dimension_of_an_input() -> None:
+    assert refusal(config((-1, -1))) == (
+        "model 'm', input 'x': 1/model.onnx expects the shape [ -1, 3, -1 ] but the configuration describes "
+        "[ -1, -1, -1 ] (a batch dimension, because max_batch_size is 4, then dims); write dims: [ 3, -1 ]"
+    )
+
+
+def test_a_different_rank_is_refused() -> None:
+    text = refusal(config((3,), (1, 2), max_batch_size=0), FIXED)
+    assert "expects the shape [ 1, 3 ] but the configuration describes [ 3 ]; write dims: [ 1, 3 ]" in text
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    text = refusal(config(output=(ModelOutput(name="z", data_type=FP32, dims=(2,)),)))
+    assert text == (
+        "model 'm', output 'z': 1/model.onnx has no such output; its outputs are 'y' (TYPE_FP32 [ -1, 2 ]); "
+        "write one of these names"
+    )
+
+
+def test_a_wrong_data_type_is_refused() -> None:
+    text = refusal(config(input=(ModelInput(name="x", data_type="TYPE_INT8", dims=(3, -1)),)))
+    assert "expects TYPE_FP32 but the configuration says TYPE_INT8; write data_type: TYPE_FP32" in text
+
+
+def test_a_missing_input_is_refused_with_the_entry_to_add() -> None:
+    assert refusal(config(input=())) == (
+        "model 'm': the configuration lacks the input 'x' that 1/model.onnx requires; add "
+        'input [ { name: "x" data_type: TYPE_FP32 dims: [ 3, -1 ] } ]'
+    )
+
+
+def test_an_optional_input_may_be_missing() -> None:
+    optional = ModelDescription((TensorSpec("x", FP32, (-1, 3), optional=True),), BATCHES.outputs)
+    check(config(input=()), optional)
+
+
+def test_batching_needs_a_variable_first_dimension() -> None:
+    assert refusal(config((3,)), FIXED) == (
+        "model 'm', input 'x': max_batch_size is 4, so the first dimension in 1/model.onnx must be variable, "
+        "but its shape is [ 1, 3 ]; write max_batch_size: 0 and dims: [ 1, 3 ], or export the model with a "
+        "variable first dimension"
+    )
+
+
+def test_a_scalar_input_cannot_batch_but_an_output_of_unknown_rank_may() -> None:
+    scalar = ModelDescription((TensorSpec("x", FP32, ()),), ())
+    assert "write max_batch_size: 0 and dims: [ 1 ]" in refusal(config((1,), output=()), scalar)
+    unknown = ModelDescription(BATCHES.inputs, (TensorSpec("y", FP32, ()),))
+    check(config(out=(7,)), unknown)
+
+
+def test_a_scalar_is_configured_as_one_element() -> None:
+    check(config((1,), output=(), max_batch_size=0), ModelDescription((TensorSpec("x", FP32, ()),), ()))
+
+
+def test_a_reshape_is_what_the_model_sees() -> None:
+    tensor = ModelInput(name="x", data_type=FP32, dims=(12,), reshape=TensorReshape((3, 4)))
+    check(config(input=(tensor,)))
+    wrong = ModelInput(name="x", data_type=FP32, dims=(12,), reshape=TensorReshape((4, 3)))
+    assert "write reshape { shape }: [ 3, -1 ]" in refusal(config(input=(wrong,)))
+
+
+def test_inputs_that_the_server_makes_need_not_be_configured() -> None:
+    names = ("x", "start", "state", "sizes")
+    description = ModelDescription(tuple(TensorSpec(name, FP32, (-1, 3)) for name in names), BATCHES.outputs)
+    sequence = SequenceBatching(
+        control_input=(SequenceControlInput(name="start"),), state=(SequenceState(input_name="state"),)
+    )
+    check(
+        config((3,), sequence_batching=sequence, batch_input=(BatchInput(target_name=("sizes",)),)),
+        description,
+    )

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tritium_worker.board import BYTES, Board
+from tritium_worker.errors import TritonModelException
+from tritium_worker.request import InferenceRequest
+from tritium_worker.tensor import Tensor
+
+
+def tensor(name: str = "IN") -> Tensor:
+    return Tensor(name, np.zeros(1, dtype=np.float32))
+
+
+def received(meta: dict[str, Any] | None = None, cancel: tuple[Board, int] | None = None) -> InferenceRequest:
+    return InferenceRequest._received([tensor()], ["OUT"], {} if meta is None else meta, cancel)
+
+
+def outgoing(**changes: Any) -> InferenceRequest:
+    arguments: dict[str, Any] = {
+        "inputs": [tensor()],
+        "requested_output_names": ["OUT"],
+        "model_name": "other",
+    }
+    return InferenceRequest(**{**arguments, **changes})
+
+
+def test_a_bare_request_has_tritons_defaults() -> None:
+    request = received()
+    assert [t.name() for t in request.inputs()] == ["IN"]
+    assert request.requested_output_names() == {"OUT"}
+    assert (request.request_id(), request.correlation_id(), request.flags(), request.timeout()) == (
+        "",
+        0,
+        0,
+        0,
+    )
+    assert (request.parameters(), request.trace(), request.is_cancelled()) == ("{}", None, False)
+
+
+def test_a_request_tells_what_came_with_it() -> None:
+    meta = {
+        "id": "r1",
+        "correlation_id": "seq",
+        "flags": 3,
+        "timeout_us": 250,
+        "parameters": {"b": 1, "a": "x"},
+    }
+    request = received(meta)
+    assert (request.request_id(), request.correlation_id()) == ("r1", "seq")
+    assert (request.flags(), request.timeout()) == (3, 250)
+    assert request.parameters() == '{"b": 1, "a": "x"}'
+
+
+def test_flags_can_be_set_without_touching_other_requests() -> None:
+    shared: dict[str, Any] = {}
+    request, other = received(shared), received(shared)
+    request.set_flags(2)
+    assert (request.flags(), other.flags(), shared) == (2, 0, {})
+
+
+def test_a_request_sees_its_client_leave() -> None:
+    with tempfile.TemporaryFile() as page:
+        page.truncate(BYTES)
+        board = Board(page.fileno())
+        request = received(cancel=(board, 7))
+        assert not request.is_cancelled()
+        board.set_cancelled(7, True)
+        assert request.is_cancelled()
+
+
+def test_models_build_requests_with_tritons_arguments() -> None:
+    request = outgoing(
+        request_id="r2",
+        correlation_id=9,
+        model_version=2,
+        flags=1,
+        timeout=5,
+        trace=None,
+        preferred_memory=None,
+        parameters={"k": True},
+    )
+    assert (request.request_id(), request.correlation_id(), request.flags()) == ("r2", 9, 1)
+    assert (request.timeout(), request.parameters(), request.trace()) == (5, '{"k": true}', None)
+    assert request.requested_output_names() == {"OUT"}
+    assert not request.is_cancelled()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        (
+            {"inputs": [None], "request_id": "r"},
+            TritonModelException,
+            "^Input tensor for request with id 'r' and model name 'other' should not be empty.$",
+        ),
+        (
+            {"requested_output_names": [""]},
+            TritonModelException,
+            "^Requested output name for request with id '' and model name 'other' should not be empty.$",
+        ),
+        ({"inputs": [3]}, TypeError, "expected pb_utils.Tensor objects, got int"),
+        ({"correlation_id": 1.5}, TypeError, "^Correlation ID must be integer or string$"),
+        ({"parameters": {"a": []}}, TypeError, "'a' must be a str, int, float or bool, got list"),
+        (
+            {"preferred_memory": object()},
+            TritonModelException,
+            r"^InferenceRequest\(preferred_memory\) is not available in this version of tritium.$",
+        ),
+    ],
+)
+def test_wrong_arguments_are_refused(changes: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        outgoing(**changes)
+
+
+@pytest.mark.parametrize(
+    ("use", "feature"),
+    [
+        (lambda request: request.exec(), "InferenceRequest.exec"),
+        (lambda request: request.exec(decoupled=True), "InferenceRequest.exec"),
+        (lambda request: request.async_exec(), "InferenceRequest.async_exec"),
+        (lambda request: request.get_response_sender(), "InferenceRequest.get_response_sender"),
+        (lambda request: request.set_release_flags(2), "TRITONSERVER_REQUEST_RELEASE_RESCHEDULE"),
+    ],
+)
+def test_what_is_not_built_says_so(use: Callable[[InferenceRequest], Any], feature: str) -> None:
+    with pytest.raises(
+        TritonModelException, match=f"^{feature} is not available in this version of tritium.$"
+    ):
+        use(outgoing())
+
+
+def test_the_default_release_is_accepted_and_unknown_ones_are_not() -> None:
+    request = received()
+    request.set_release_flags(1)
+    with pytest.raises(
+        TritonModelException, match=r"expected TRITONSERVER_REQUEST_RELEASE_ALL \(1\) or .* got 4"
+    ):
+        request.set_release_flags(4)
