@@ -46,6 +46,7 @@ class ServerOptions:
     server_id: str = "triton"  # what /v2 calls itself; clients compare it
     http: HttpOptions = field(default_factory=HttpOptions)
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
+    model_control_mode: str = "none"  # none or explicit
     startup_models: tuple[str, ...] | None = None  # explicit control: load these; None loads all
     exit_on_error: bool = True
     strict_readiness: bool = True
@@ -58,6 +59,7 @@ class ServerOptions:
     worker_stopped_limit_s: float = 5.0  # tritium's, RELIABILITY T4
     backend_config: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     debug_errors: bool = False
-    log_level: str = "info"
+    log_level: str = "info"  # error, warning, info or verbose: the least severe lines that are written
+    log_silenced: frozenset[str] = frozenset()  # levels above it that are left out: --log-warning=false
     log_format: str = "default"
     log_file: Path | None = None

@@ -71,10 +71,10 @@ class InferenceServer:
             return False
 
     def infer(self, model: Model, request: InferenceRequest) -> None:
-        """Run ``request`` on ``model``; the answer comes through ``request.stream``.
+        """Run ``request``, which ``model.check`` has accepted; the answer comes through ``request.stream``.
 
         Raises:
-            TritiumError: the request does not fit the model, or cannot be queued.
+            UnavailableError: it cannot be queued.
         """
         model.enqueue(request, time.monotonic_ns())
 

@@ -38,7 +38,11 @@ class ModelInstance(Protocol):
     capacity: int  # batches it takes now; 0 while it cannot run
 
     def execute(self, batch: Batch) -> None:
-        """Run ``batch`` and call ``batch.done`` on the loop. Never raises, never blocks."""
+        """Run ``batch``, at the latest after ``flush``, and call ``batch.done`` on the loop. Never raises or blocks."""
+        ...
+
+    def flush(self) -> None:
+        """No more batches come for now."""
         ...
 
     async def stop(self) -> None:

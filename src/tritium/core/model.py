@@ -33,14 +33,20 @@ class Model:
         self._rules = RequestRules(self.config)
         self._reshape = input_reshape(self.config)
 
-    def enqueue(self, request: InferenceRequest, now_ns: int) -> None:
-        """Check ``request`` and hand it to the scheduler.
+    def check(self, request: InferenceRequest) -> None:
+        """Accept ``request`` for this model: its batch size is set, its inputs get the shapes that the model sees.
 
         Raises:
             InvalidArgumentError: it does not fit the model.
-            UnavailableError: it cannot be queued.
         """
         self._rules.check(request)
         self._reshape.apply(request.inputs)
+
+    def enqueue(self, request: InferenceRequest, now_ns: int) -> None:
+        """Hand a checked request to the scheduler.
+
+        Raises:
+            UnavailableError: it cannot be queued.
+        """
         request.arrival_ns = now_ns
         self.scheduler.enqueue(request)

@@ -31,11 +31,12 @@ class ResponseStream:
     is not an error.
     """
 
-    __slots__ = ("_on_cancel", "_on_response", "cancelled", "closed")
+    __slots__ = ("_cancel_argument", "_on_cancel", "_on_response", "cancelled", "closed")
 
     def __init__(self, on_response: ResponseCallback) -> None:
         self._on_response = on_response
-        self._on_cancel: Callable[[], None] | None = None
+        self._on_cancel: Callable[[int], None] | None = None
+        self._cancel_argument = 0
         self.cancelled = False
         self.closed = False
 
@@ -57,8 +58,9 @@ class ResponseStream:
             return
         self.cancelled = True
         if self._on_cancel is not None:
-            self._on_cancel()
+            self._on_cancel(self._cancel_argument)
 
-    def when_cancelled(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once if the owner cancels; one at a time, the last one set counts."""
+    def when_cancelled(self, callback: Callable[[int], None], argument: int) -> None:
+        """Call ``callback(argument)`` once if the owner cancels; one at a time, the last one set counts."""
         self._on_cancel = callback
+        self._cancel_argument = argument

@@ -62,21 +62,19 @@ class ModelStatistics:
         """Count one execution. Durations count once per successful request and once per batch size."""
         self.execution_count += 1
         self.last_inference_ms = wall_ms
-        succeeded = rows = request_ns = queue_ns = 0
+        succeeded = rows = arrivals_ns = 0
         for request, response in zip(batch.requests, outcome.responses, strict=True):
-            elapsed_ns = now_ns - request.arrival_ns
             if response.error is not None:
-                self.record_failure(FailureReason.BACKEND, elapsed_ns)
+                self.record_failure(FailureReason.BACKEND, now_ns - request.arrival_ns)
                 continue
             succeeded += 1
             rows += request.batch_size
-            request_ns += elapsed_ns
-            queue_ns += batch.dispatched_ns - request.arrival_ns
+            arrivals_ns += request.arrival_ns
         self._record_batch_size(batch.rows, outcome)
         if succeeded:
             self.inference_count += rows
-            self.success.add(succeeded, request_ns)
-            self.queue.add(succeeded, queue_ns)
+            self.success.add(succeeded, now_ns * succeeded - arrivals_ns)
+            self.queue.add(succeeded, batch.dispatched_ns * succeeded - arrivals_ns)
             self.compute_input.add(succeeded, outcome.compute_input_ns * succeeded)
             self.compute_infer.add(succeeded, outcome.compute_infer_ns * succeeded)
             self.compute_output.add(succeeded, outcome.compute_output_ns * succeeded)

@@ -88,7 +88,7 @@ class Tensor:
         if datatype is DataType.BYTES:
             return cls(name, datatype, array.shape, encode_bytes(array))
         contiguous = np.ascontiguousarray(array, dtype=datatype.numpy)
-        return cls(name, datatype, array.shape, memoryview(contiguous.reshape(-1).view(np.uint8)))
+        return cls(name, datatype, array.shape, contiguous.reshape(-1).view(np.uint8).data)
 
     def array(self) -> Array:
         """The elements with this tensor's shape; a read-only view, except for BYTES, which is decoded."""

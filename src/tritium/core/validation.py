@@ -68,8 +68,8 @@ class RequestRules:
     def _check_names(self, request: InferenceRequest) -> None:
         names = {tensor.name for tensor in request.inputs}
         if len(names) != len(request.inputs):
-            seen: set[str] = set()
-            twice = next(t.name for t in request.inputs if t.name in seen or seen.add(t.name))
+            given = [tensor.name for tensor in request.inputs]
+            twice = next(n for i, n in enumerate(given) if n in given[:i])
             raise self._error(request, f"input '{twice}' already exists in request")
         if not self._required <= len(names) <= len(self._inputs):
             raise self._error(request, self._count_text(names))
@@ -110,7 +110,7 @@ class RequestRules:
             raise self._error(
                 request, f"input '{tensor.name}' has no shape but model requires batch dimension for '{self._name}'"
             )
-        if not _fits(shape[1:], rule.dims):
+        if shape[0] < 0 or not _fits(shape[1:], rule.dims):
             raise self._error(request, self._shape_text(tensor, (-1, *rule.dims)) + _BATCH_NOTE)
         if shape[0] > self._max_batch_size:
             raise self._error(
@@ -174,7 +174,7 @@ def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
     if len(shape) != len(dims):
         return False
     for size, dim in zip(shape, dims, strict=True):
-        if size != dim and (dim != -1 or size < 0):
+        if size < 0 or dim not in (-1, size):
             return False
     return True
 

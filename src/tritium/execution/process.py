@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from typing import Any
 
 from tritium.core.interfaces import Batch, Outcome
@@ -159,6 +158,11 @@ class ProcessInstance:
         self.in_flight += 1
         self._send(_InFlight(batch, self._take_slots(len(batch.requests))))
 
+    def flush(self) -> None:
+        """Send what ``execute`` took."""
+        if self._worker is not None:
+            self._worker.flush()
+
     async def stop(self) -> None:
         """Finish what is in flight, let the model finalize, end the process."""
         if self._flying or self._again:
@@ -217,10 +221,10 @@ class ProcessInstance:
         parts = []
         for slot, request in zip(flight.slots, flight.batch.requests, strict=False):
             if worker.board is not None:
-                worker.board.set_cancelled(slot, False)
-                request.stream.when_cancelled(partial(worker.board.set_cancelled, slot, True))
+                worker.board.clear(slot)
+                request.stream.when_cancelled(worker.board.cancel, slot)
             parts.append(self._codec.encode(request, worker, slot))
-        worker.send(frames.encode_batch(frames.EXECUTE, batch_id, parts))
+        worker.queue(frames.encode_batch(frames.EXECUTE, batch_id, parts))
         if self._plan.execution_timeout_s is not None and self._deadline is None:
             self._arm_deadline()
 
@@ -329,6 +333,7 @@ class ProcessInstance:
                     self._on_broken(broken)
         for _ in range(len(self._again)):
             self._send(self._again.popleft())
+        self.flush()
         self._on_available()
 
     # -- watching ----------------------------------------------------------------------------------------------

@@ -61,6 +61,9 @@ class ThreadInstance:
         self.in_flight += 1
         self._work.put(batch)
 
+    def flush(self) -> None:
+        """Nothing is held back."""
+
     async def stop(self) -> None:
         """Run what was given, close the model, end the thread."""
         self.capacity = 0

@@ -25,7 +25,7 @@ class WireCodec:
 
     def __init__(self) -> None:
         self._declared_outputs: tuple[str, ...] = ()
-        self._specs: dict[object, bytes] = {}
+        self._forms: dict[object, tuple[bytes, bytes, bool]] = {}
         self._parsed: dict[bytes, list[TensorSpec]] = {}
 
     def declare_outputs(self, names: tuple[str, ...]) -> None:
@@ -34,53 +34,57 @@ class WireCodec:
 
     def encode(self, request: InferenceRequest, worker: Worker, slot: int) -> Part:
         """The part of an EXECUTE frame for ``request``; large tensors go to the worker's input arena."""
-        key = (
-            request.requested_outputs,
-            *[(t.name, t.datatype, t.shape, len(t.buffer)) for t in request.inputs],
-        )
-        spec = self._specs.get(key)
-        if spec is None:
-            spec = self._remember(key, request)
+        known = self._forms.get(request.form) if request.form is not None else None
+        if known is None:
+            known = self._remember(request)
+        spec, meta, large = known
+        if not large:
+            return spec, meta, (), [tensor.buffer for tensor in request.inputs], slot
         inline: list[Buffer] = []
         places: list[int] = []
         for tensor in request.inputs:
-            buffer = tensor.buffer
             place = None
-            if len(buffer) >= THRESHOLD_BYTES and worker.inputs is not None:
-                place = worker.inputs.place(memoryview(buffer))
+            if len(tensor.buffer) >= THRESHOLD_BYTES and worker.inputs is not None:
+                place = worker.inputs.place(memoryview(tensor.buffer))
             if place is None:
-                inline.append(buffer)
+                inline.append(tensor.buffer)
                 place = INLINE
             places.append(place)
-        return Part(spec, _meta(request), () if len(inline) == len(places) else tuple(places), inline, slot)
+        return spec, meta, tuple(places), inline, slot
 
-    def _remember(self, key: object, request: InferenceRequest) -> bytes:
-        if len(self._specs) >= _CACHE_ENTRIES:
-            self._specs.clear()
+    def _remember(self, request: InferenceRequest) -> tuple[bytes, bytes, bool]:
+        """Spec, meta, and whether there are large tensors; kept if the request has a form to know it by."""
         tensors = [(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in request.inputs]
-        spec = self._specs[key] = _encode((tensors, request.requested_outputs or self._declared_outputs))
-        return spec
+        spec = _encode((tensors, request.requested_outputs or self._declared_outputs))
+        large = any(len(t.buffer) >= THRESHOLD_BYTES for t in request.inputs)
+        known = spec, _meta(request), large
+        if request.form is not None:
+            if len(self._forms) >= _CACHE_ENTRIES:
+                self._forms.clear()
+            self._forms[request.form] = known
+        return known
 
     def decode(self, part: PartView, worker: Worker) -> InferenceResponse:
         """A response from a part of a RESULT frame; its tensors are views of the frame or of the output arena."""
         response = InferenceResponse()
-        if part.meta:
-            meta = msgspec.json.decode(part.meta)
+        spec, meta_bytes, places, inline, _ = part
+        if meta_bytes:
+            meta = msgspec.json.decode(meta_bytes)
             if "error" in meta:
                 response.error = error_of(*meta["error"])
                 return response
             response.parameters = meta.get("parameters")
-        specs = self._parsed.get(part.spec)
+        specs = self._parsed.get(spec)
         if specs is None:
-            specs = self._parse(part.spec)
+            specs = self._parse(spec)
         position = 0
         for index, (name, datatype, shape, nbytes) in enumerate(specs):
-            if part.places and part.places[index] != INLINE:
+            if places and places[index] != INLINE:
                 if worker.outputs is None:
                     raise InternalError(f"worker '{worker.name}' placed a tensor in shared memory that it has not")
-                buffer = worker.outputs.view(part.places[index], nbytes)
+                buffer = worker.outputs.view(places[index], nbytes)
             else:
-                buffer = part.inline[position : position + nbytes]
+                buffer = inline[position : position + nbytes]
                 position += nbytes
             response.outputs.append(Tensor(name, datatype, shape, buffer))
         return response

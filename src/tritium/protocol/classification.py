@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,8 @@ def classify(tensor: Tensor, count: int, labels: Sequence[str], *, batching: boo
             f"class result not available for output due to unsupported type '{tensor.datatype.value}'"
         )
     array = tensor.array()
-    rows = array.reshape(array.shape[0] if batching and array.ndim else 1, -1)
+    row_shape = array.shape[1:] if batching else array.shape
+    rows = array.reshape(array.shape[0] if batching and array.ndim else 1, math.prod(row_shape))
     shown = min(count, rows.shape[1], MAX_CLASSES)
     is_float = tensor.datatype.numpy.kind == "f"
     texts = np.empty((rows.shape[0], shown), dtype=object)

@@ -53,7 +53,7 @@ def decode_infer_request(
         header_length = size
     elif not 0 < header_length <= size:
         raise InvalidArgumentError(f"inference header size should be in range (0, {size}), got: {header_length}")
-    view = memoryview(body)
+    view = memoryview(body).toreadonly()
     document = read_infer_document(view[:header_length])
     request = InferenceRequest(config.name, [], stream, version, document.id)
     response_format = ResponseFormat()
@@ -239,4 +239,5 @@ def encode_infer_response(
 
 def encode_error(error: TritiumError | str) -> bytes:
     """``{"error":"<text>"}``, as on every endpoint."""
-    return _encode({"error": str(error)})
+    text = str(error).encode("utf-8", "replace").decode()  # the text of a model may hold lone surrogates
+    return _encode({"error": text})

@@ -18,7 +18,8 @@ from tritium.errors import InvalidArgumentError
 MAX_DEPTH = 100  # as Triton 2.73
 Scalar = str | int | float | bool
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A string that never ends takes the rest: looking for its end again from each quote would be quadratic.
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _PARSE_ERROR = re.compile(r"Parse error at offset (\d+): (.*)", re.DOTALL)
 
 

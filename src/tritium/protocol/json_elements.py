@@ -52,7 +52,8 @@ def decode_elements(name: str, datatype: DataType, shape: tuple[int, ...], data:
         return Tensor(name, datatype, shape, _join_strings(elements))
     if kind in _WIDE:
         return Tensor(name, datatype, shape, _wrap(elements, datatype, kind_text).tobytes())
-    return Tensor(name, datatype, shape, np.array(elements, dtype=datatype.numpy).tobytes())
+    with np.errstate(over="ignore"):  # what FP32 cannot hold is infinite
+        return Tensor(name, datatype, shape, np.array(elements, dtype=datatype.numpy).tobytes())
 
 
 def _wrap(elements: list[int], datatype: DataType, kind_text: str) -> np.ndarray[Any, Any]:

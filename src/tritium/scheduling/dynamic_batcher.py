@@ -4,7 +4,7 @@ The rules are Triton's. A batch is formed in arrival order, requests are never s
 input sets, shapes or datatypes are never mixed. A batch leaves when an instance is free and one of these holds:
 
     full       the next request does not fit, or the rows reach the largest size allowed
-    preferred  the rows are a preferred batch size
+    preferred  the oldest requests make up a preferred batch size; they leave without those behind them
     mismatch   the next request cannot join (other shapes)
     delay      the oldest request has waited max_queue_delay_us (at once, if that is 0)
 """
@@ -50,10 +50,12 @@ class DynamicBatcher:
         self._drop_cancelled_head()
         if not self._queue:
             return None
-        count, rows, closed = self._candidate()
+        count, preferred, closed = self._candidate()
         overdue = now_us - self._queue[0][2] >= self._delay_us
-        if not (closed or overdue or rows in self._preferred):
-            return None
+        if not (closed or overdue):
+            if not preferred:
+                return None
+            count = preferred
         batch: list[InferenceRequest] = []
         for _ in range(count):
             request = self._queue.popleft()[0]
@@ -61,18 +63,21 @@ class DynamicBatcher:
         return batch
 
     def _candidate(self) -> tuple[int, int, bool]:
-        """Entries and rows of the batch at the head, and whether nothing more can join it."""
+        """Entries of the batch at the head, those of them with the largest preferred size (0 if there is none),
+        and whether nothing more can join it."""
         signature = self._queue[0][1]
-        count = rows = 0
+        count = rows = preferred = 0
         for request, its_signature, _ in self._queue:
             size = 0 if request.stream.cancelled else request.batch_size
             if its_signature != signature or rows + size > self._max_rows:
-                return count, rows, True
+                return count, preferred, True
             rows += size
             count += 1
+            if rows in self._preferred:
+                preferred = count
             if rows == self._max_rows:
-                return count, rows, True
-        return count, rows, False
+                return count, preferred, True
+        return count, preferred, False
 
     def next_wakeup_us(self) -> int | None:
         """When the oldest request will have waited long enough."""

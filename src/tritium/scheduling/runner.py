@@ -60,7 +60,10 @@ class BatchRunner:
         if (reason := self._unavailable()) is not None:
             raise UnavailableError(reason)
         self._policy.add(request, request.arrival_ns // 1000)
-        self.wake()
+        if self._running == 0 and not self._dispatch_scheduled:
+            self._dispatch()  # nothing runs, so nothing can be gained by looking for company
+        else:
+            self.wake()
 
     def wake(self) -> None:
         """Look for work in the next turn of the loop: a request came, or an instance can take one."""
@@ -100,6 +103,7 @@ class BatchRunner:
 
     def _dispatch(self) -> None:
         self._dispatch_scheduled = False
+        given: ModelInstance | None = None
         while len(self._policy) and (instance := self._free_instance()) is not None:
             now_ns = self._now_ns()
             requests = self._policy.next_batch(now_ns // 1000)
@@ -110,11 +114,16 @@ class BatchRunner:
                 continue
             rows = requests[0].batch_size if len(requests) == 1 else sum(r.batch_size for r in requests)
             self._running += 1
+            if given is not None and given is not instance:
+                given.flush()
+            given = instance
             instance.execute(Batch(requests, rows, now_ns, self._done))
+        if given is not None:
+            given.flush()
         self._report_cancelled()
 
     def _free_instance(self) -> ModelInstance | None:
-        best = None
+        best: ModelInstance | None = None
         for instance in self._instances:
             if instance.in_flight < instance.capacity and (best is None or instance.in_flight < best.in_flight):
                 best = instance

@@ -45,21 +45,19 @@ class RequestBody:
             HttpRefusal: there are too many of them.
         """
         self.chunk_count += 1
-        if self.chunk_count > self._chunk_limit:
+        if self.chunk_count > self._chunk_limit + 1:  # the last chunk, which is empty, counts as well
             raise HttpRefusal(
                 413,
                 f"Chunked request body exceeds maximum of {self._chunk_limit} non-empty chunks. Send fewer or "
                 "larger HTTP chunks.",
             )
 
-    def go_direct(self) -> None:
-        """Receive the rest of an announced body into one buffer."""
+    def go_direct(self, first: memoryview) -> None:
+        """Receive an announced body, which begins with ``first``, into one buffer."""
         assert self.announced is not None
         self._target = bytearray(self.announced)
-        for chunk in self._chunks:
-            self._target[self._filled : self._filled + len(chunk)] = chunk
-            self._filled += len(chunk)
-        self._chunks.clear()
+        self._filled = self.size = len(first)
+        self._target[: self._filled] = first
 
     def space(self) -> memoryview:
         """Where the next bytes go."""

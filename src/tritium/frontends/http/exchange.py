@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tritium.core.tensor import Buffer
-from tritium.protocol.routes import Route
+from tritium.frontends.http.head import RequestHead
 
 REASONS = {
     200: b"OK", 400: b"Bad Request", 403: b"Forbidden", 404: b"Not Found", 405: b"Not Allowed",
@@ -38,24 +38,16 @@ class ReplyPath(Protocol):
 class Exchange:
     """A request as it was received, and its reply once there is one.
 
-    ``headers`` are by lower-case name. ``on_abandoned`` is called if the client goes away before the reply.
+    ``on_abandoned`` is called if the client goes away before the reply.
     """
 
-    __slots__ = (
-        "_connection", "body", "headers", "http_1_0", "keep_alive", "method", "on_abandoned", "path", "reply", "route",
-    )  # fmt: skip
+    __slots__ = ("_connection", "body", "head", "keep_alive", "on_abandoned", "reply")
 
-    def __init__(
-        self, connection: ReplyPath, method: bytes, path: str, headers: dict[bytes, bytes], *, http_1_0: bool
-    ) -> None:
+    def __init__(self, connection: ReplyPath, head: RequestHead, body: Buffer) -> None:
         self._connection = connection
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.http_1_0 = http_1_0
-        self.keep_alive = True
-        self.body: Buffer = b""
-        self.route: Route | None = None
+        self.head = head
+        self.body = body
+        self.keep_alive = head.keep_alive
         self.on_abandoned: Callable[[], None] | None = None
         self.reply: list[Buffer] | None = None
 
@@ -66,19 +58,31 @@ class Exchange:
         *,
         content_type: bytes = TEXT,
         extra: bytes = b"",
-    ) -> None:
-        """Answer. ``extra`` holds further header lines, each ended by CRLF. A second answer is ignored."""
-        if self.reply is not None:
-            return
-        if self.http_1_0 and not self.keep_alive:
-            length = b""  # as Triton: the end of the connection ends the body
-        else:
-            length = b"Content-Length: %d\r\n" % sum(map(len, body))
+    ) -> bytes:
+        """Answer: the head that was sent, which ``respond_again`` takes. A second answer is ignored.
+
+        Args:
+            extra: further header lines, each ended by CRLF.
+        """
+        rendered = self._render(status, sum(map(len, body)), content_type, extra)
+        self.respond_again(rendered, body)
+        return rendered
+
+    def respond_again(self, rendered: bytes, body: Sequence[Buffer]) -> None:
+        """Answer with a head that was rendered for a request with the same head and a body of the same length."""
+        if self.reply is None:
+            self.reply = [rendered, *body]
+            self.on_abandoned = None
+            self._connection.exchange_done(self)
+
+    def _render(self, status: int, size: int, content_type: bytes, extra: bytes) -> bytes:
+        http_1_0 = self.head.http_1_0
+        # As Triton: without keep-alive, the end of an HTTP/1.0 connection ends the body.
+        length = b"" if http_1_0 and not self.keep_alive else b"Content-Length: %d\r\n" % size
         kind = b"Content-Type: %b\r\n" % content_type
         fields = length + kind + extra if content_type is TEXT else kind + extra + length
         if not self.keep_alive:
             fields += b"Connection: close\r\n"
-        elif self.http_1_0:
+        elif http_1_0:
             fields += b"Connection: keep-alive\r\n"
-        self.reply = [b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, REASONS[status], fields), *body]
-        self._connection.exchange_done(self)
+        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, REASONS[status], fields)

@@ -7,13 +7,12 @@ import logging
 import time
 
 from tritium.errors import UnavailableError
-from tritium.frontends.http.connection import HttpApplication, HttpConnection
+from tritium.frontends.http.connection import HttpApplication, HttpConnection, Shared
 from tritium.options import HttpOptions
 
 logger = logging.getLogger("tritium.http")
 
 _SWEEP_S = 1.0
-_SCRATCH_BYTES = 1 << 18
 _BACKLOG = 1024
 
 
@@ -21,14 +20,12 @@ class HttpListener:
     """A listening socket and its connections."""
 
     def __init__(self, application: HttpApplication, options: HttpOptions) -> None:
-        self._application = application
+        self._shared = Shared(application, options, time.monotonic)
         self._options = options
         self._connections: set[HttpConnection] = set()
-        self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
-        self._paused = False
         self.port = options.port
 
     async def start(self) -> None:
@@ -55,10 +52,10 @@ class HttpListener:
             self.port = sock.getsockname()[1]
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
-    def _connect(self) -> HttpConnection:
-        connection = HttpConnection(
-            self._application, self._options, self._scratch, time.monotonic, self._disconnect
-        )
+    def _connect(self) -> asyncio.BaseProtocol:
+        if len(self._connections) >= self._options.max_connections:
+            return _Refused()
+        connection = HttpConnection(self._shared, self._disconnect)
         self._connections.add(connection)
         return connection
 
@@ -97,3 +94,8 @@ class HttpListener:
         return len(self._connections)
 
 
+class _Refused(asyncio.Protocol):
+    """A connection beyond the bound on their number."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tritium.frontends.http.exchange import Exchange, HttpRefusal
-from tritium.frontends.http.handlers import respond_error
+from tritium.frontends.http.head import RequestHead
+from tritium.frontends.http.replies import respond_error
 from tritium.metrics import CONTENT_TYPE, CpuMetrics, prometheus_text
 from tritium.protocol.json_codec import encode_error
 from tritium.server import InferenceServer
@@ -16,22 +19,25 @@ class MetricsApi:
         self._server = server
         self._cpu = CpuMetrics() if cpu else None
 
-    def admit(self, exchange: Exchange) -> None:
+    def plan(self, head: RequestHead) -> Callable[[Exchange], None]:
         """No request to this port has a use for a body."""
-        if int(exchange.headers.get(b"content-length", b"0")) or b"transfer-encoding" in exchange.headers:
-            if exchange.method != b"GET":
-                raise HttpRefusal(405, "Method Not Allowed")
-            raise HttpRefusal(413, "a request for metrics has no body")
+        if head.has_body:
+            status, text = (405, "Method Not Allowed") if head.method != b"GET" else (413, "metrics take no body")
+            raise HttpRefusal(status, text)
+        return self._show if head.method == b"GET" else self._refuse
 
     def handle(self, exchange: Exchange) -> None:
         """Answer at once."""
-        if exchange.method != b"GET":
-            exchange.respond(405, [encode_error("Method Not Allowed")])
-            return
         try:
-            text = b""
-            if exchange.path == "/metrics":
-                text = prometheus_text(self._server.models.ready_models(), cpu=self._cpu)
-            exchange.respond(200, [text], content_type=CONTENT_TYPE)
+            exchange.head.plan(exchange)
         except Exception as error:
             respond_error(exchange, error, CONTENT_TYPE)
+
+    def _refuse(self, exchange: Exchange) -> None:
+        exchange.respond(405, [encode_error("Method Not Allowed")])
+
+    def _show(self, exchange: Exchange) -> None:
+        text = b""
+        if exchange.head.path == "/metrics":
+            text = prometheus_text(self._server.models.ready_models(), cpu=self._cpu)
+        exchange.respond(200, [text], content_type=CONTENT_TYPE)

@@ -25,9 +25,13 @@ class Board:
         """The batch that runs, or ran when the worker died."""
         return int(_CURRENT.unpack_from(self._map, 0)[0])
 
-    def set_cancelled(self, slot: int, flag: bool) -> None:
-        """Raise or lower the flag of a request in flight."""
-        self._map[_FLAGS_AT + slot] = flag
+    def clear(self, slot: int) -> None:
+        """A request takes ``slot``: nobody has cancelled it."""
+        self._map[_FLAGS_AT + slot] = 0
+
+    def cancel(self, slot: int) -> None:
+        """The client of the request in ``slot`` has gone."""
+        self._map[_FLAGS_AT + slot] = 1
 
     def cancelled(self, slot: int) -> bool:
         """Whether the client of a request in flight has gone."""

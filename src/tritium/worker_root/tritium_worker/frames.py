@@ -14,7 +14,7 @@ RESULT    BATCH (id, count), TIMES, then per response the same
 from __future__ import annotations
 
 import struct
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -37,24 +37,10 @@ INLINE = -1
 MAX_FRAME_BYTES = 0xFFFFFFFF
 
 
-class Part(NamedTuple):
-    """One request of an EXECUTE, or one response of a RESULT, as it travels."""
-
-    spec: bytes
-    meta: bytes
-    places: Tuple[int, ...]
-    inline: Sequence[Buffer]
-    slot: int = 0  # of the request's cancel flag on the board
-
-
-class PartView(NamedTuple):
-    """A received part. ``inline`` is a view of the frame."""
-
-    spec: bytes
-    meta: bytes
-    places: Tuple[int, ...]
-    inline: memoryview
-    slot: int
+# One request of an EXECUTE, or one response of a RESULT, as it is sent and as it is received (``inline`` is then a
+# view of the frame): spec, meta, places, inline tensor bytes, slot of the request's cancel flag on the board.
+Part = Tuple[bytes, bytes, Tuple[int, ...], Sequence[Buffer], int]
+PartView = Tuple[bytes, bytes, Tuple[int, ...], memoryview, int]
 
 
 def encode_batch(kind: int, batch_id: int, parts: Sequence[Part], times: Optional[bytes] = None) -> List[Buffer]:
@@ -77,21 +63,25 @@ def encode_batch(kind: int, batch_id: int, parts: Sequence[Part], times: Optiona
     return buffers
 
 
-def decode_parts(body: memoryview, position: int, count: int) -> Iterator[PartView]:
+def decode_parts(body: memoryview, position: int, count: int) -> List[PartView]:
     """The parts of an EXECUTE or RESULT body from ``position`` on."""
+    parts: List[PartView] = []
     for _ in range(count):
         slot, spec_bytes, meta_bytes, inline_bytes, place_count = PART.unpack_from(body, position)
         position += PART.size
         spec = bytes(body[position : position + spec_bytes])
         position += spec_bytes
-        meta = bytes(body[position : position + meta_bytes]) if meta_bytes else b""
-        position += meta_bytes
+        meta = b""
+        if meta_bytes:
+            meta = bytes(body[position : position + meta_bytes])
+            position += meta_bytes
         places: Tuple[int, ...] = ()
         if place_count:
             places = struct.unpack_from("<%dq" % place_count, body, position)
             position += 8 * place_count
-        yield PartView(spec, meta, places, body[position : position + inline_bytes], slot)
+        parts.append((spec, meta, places, body[position : position + inline_bytes], slot))
         position += inline_bytes
+    return parts
 
 
 class FrameReader:

@@ -109,12 +109,12 @@ class Worker:
 
     def _request(self, part: PartView) -> InferenceRequest:
         wire_tensors, requested = self._channel.decode_tensors(part)
-        meta = json.loads(part.meta) if part.meta else _NO_META
+        meta = json.loads(part[1]) if part[1] else _NO_META
         return InferenceRequest._received(
             [input_tensor(*tensor) for tensor in wire_tensors],
             requested,
             meta,
-            (self._board, part.slot) if self._board is not None else None,
+            (self._board, part[4]) if self._board is not None else None,
         )
 
     def _part(self, request: InferenceRequest, response: Any) -> Part:
@@ -131,7 +131,8 @@ class Worker:
             return self._error_part(_INTERNAL, f"{type(error).__name__}: {error}")
 
     def _error_part(self, code: int, text: str) -> Part:
-        return Part(b"[[],[]]", json.dumps({"error": [int(code), text]}).encode("utf-8", "replace"), (), ())
+        meta = json.dumps({"error": [int(code), text]}, ensure_ascii=False).encode("utf-8", "replace")
+        return Part(b"[[],[]]", meta, (), ())
 
     def _report(self, text: str) -> None:
         self._channel.send_control(frames.FAILURE, {"traceback": text})

@@ -1,0 +1,106 @@
+"""``tritium check``: whether a repository can be served, without serving it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritium.cli.load_check import load_models
+from tritium.cli.static_check import Finding, check_models
+from tritium.errors import TritiumError
+from tritium.repository.scan import Snapshot, scan
+
+OK = 0
+FAILED = 1
+UNUSABLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Column widths of the report."""
+
+    name: int
+    versions: int
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Teach ``parser`` the flags of ``tritium check``."""
+    parser.add_argument("directory", nargs="+", type=Path, metavar="DIR", help="a model repository")
+    parser.add_argument(
+        "--load", action="store_true", help="load every model as the server would, and unload it"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
+    parser.add_argument(
+        "--model-config-name", metavar="NAME", help="as for tritium serve: check configs/NAME.pbtxt"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the repositories and print what was found: the exit code."""
+    try:
+        snapshot = scan(arguments.directory, config_name=arguments.model_config_name)
+    except TritiumError as error:
+        print(f"tritium check: error: {error}", file=sys.stderr)
+        return UNUSABLE
+    if not snapshot.models:
+        places = ", ".join(map(str, arguments.directory))
+        print(
+            f"tritium check: error: no models in {places}; expected <model>/<version>/<model file> below it",
+            file=sys.stderr,
+        )
+        return UNUSABLE
+    findings = check_models(snapshot.models.values())
+    if arguments.load:
+        findings = asyncio.run(load_models(snapshot.models, findings))
+    if arguments.json:
+        print(json.dumps(_document(findings, snapshot), indent=2))
+    else:
+        print("\n".join(_lines(findings, snapshot)))
+    return OK if all(finding.error is None for finding in findings) else FAILED
+
+
+def _document(findings: Sequence[Finding], snapshot: Snapshot) -> dict[str, object]:
+    return {
+        "ok": all(finding.error is None for finding in findings),
+        "warnings": list(snapshot.warnings),
+        "models": [
+            {
+                "name": finding.name,
+                "ok": finding.error is None,
+                "versions": list(finding.versions),
+                "backend": finding.backend,
+                "error": finding.error,
+                "warnings": list(finding.warnings),
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _lines(findings: Sequence[Finding], snapshot: Snapshot) -> list[str]:
+    lines = [f"warn {warning}" for warning in snapshot.warnings]
+    fine = [finding for finding in findings if finding.error is None]
+    layout = _Layout(
+        name=max((len(finding.name) for finding in fine), default=0),
+        versions=max((len(_versions(finding)) for finding in fine), default=0),
+    )
+    for finding in findings:
+        lines += [f"warn {finding.name}: {warning}" for warning in finding.warnings]
+        lines.append(_line(finding, layout))
+    return lines
+
+
+def _line(finding: Finding, layout: _Layout) -> str:
+    if finding.error is not None:
+        return f"FAIL {finding.name}: {finding.error}"
+    name = finding.name.ljust(layout.name)
+    return f"ok   {name}  versions {_versions(finding).ljust(layout.versions)}  backend {finding.backend}"
+
+
+def _versions(finding: Finding) -> str:
+    return ",".join(map(str, finding.versions))

@@ -1,0 +1,171 @@
+"""The flags of ``tritium serve``: one table, from which come the parser, its help and the documentation."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tritium.cli import values
+from tritium.cli.backend_settings import merged, parse_backend_config
+from tritium.cli.settings import options_from
+from tritium.options import ServerOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ServeFlag:
+    """One flag. Without a ``metavar`` it is a switch that sets ``constant``."""
+
+    name: str
+    setting: str
+    help: str
+    metavar: str = ""
+    parse: values.Parse = values.text
+    constant: object = None
+    repeated: bool = False
+
+    @property
+    def destination(self) -> str:
+        """The attribute under which the parser leaves the value."""
+        return self.name.removeprefix("--").replace("-", "_")
+
+
+_LOG_LEVELS = ("error", "warning", "info", "verbose")
+LOG_FORMATS = ("default", "ISO8601")
+
+GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
+    "models": (
+        ServeFlag("--model-repository", "model_repositories", "a directory of models; may be repeated", "DIR",
+                  values.path, repeated=True),
+        ServeFlag("--load-model", "startup_models", "load this model only, or '*' for all; may be repeated", "NAME",
+                  values.some_text, repeated=True),
+        ServeFlag("--no-exit-on-error", "exit_on_error", "serve what could be loaded when a model fails to load",
+                  constant=False),
+        ServeFlag("--no-strict-readiness", "strict_readiness", "be ready although a model failed to load",
+                  constant=False),
+        ServeFlag("--disable-auto-complete-config", "disable_auto_complete_config",
+                  "do not complete config.pbtxt from model files", constant=True),
+        ServeFlag("--model-config-name", "model_config_name",
+                  "use configs/NAME.pbtxt of a model, where it exists, instead of config.pbtxt", "NAME",
+                  values.some_text),
+        ServeFlag("--model-load-threads", "model_load_threads", "how many models are loaded at the same time", "N",
+                  values.integer(1, 1024)),
+        ServeFlag("--backend-config", "backend_config", "a setting of a backend, or of all; may be repeated",
+                  "[BACKEND,]KEY=VALUE", parse_backend_config, repeated=True),
+    ),
+    "server": (
+        ServeFlag("--host", "http.address", "the address on which to listen", "ADDRESS", values.some_text),
+        ServeFlag("--server-id", "server_id", "what the server calls itself at /v2", "NAME"),
+        ServeFlag("--max-queue-size", "max_queue_size", "requests that may wait for one model", "N",
+                  values.integer(1)),
+        ServeFlag("--worker-stopped-limit-secs", "worker_stopped_limit_s",
+                  "restart a worker process that has been stopped (SIGSTOP) for so long", "SECONDS",
+                  values.seconds(0.1)),
+        ServeFlag("--exit-timeout-secs", "exit_timeout_s", "how long accepted requests may take when the server stops",
+                  "SECONDS", values.seconds()),
+        ServeFlag("--drain-delay-secs", "drain_delay_s",
+                  "when stopping, how long to go on listening while not ready", "SECONDS", values.seconds()),
+        ServeFlag("--debug-errors", "debug_errors", "show clients the tracebacks of failures inside the server",
+                  constant=True),
+    ),
+    "http": (
+        ServeFlag("--no-http", "http.enabled", "do not listen for HTTP", constant=False),
+        ServeFlag("--http-port", "http.port", "the port; 0 for a free one", "PORT", values.port),
+        ServeFlag("--http-reuse-port", "http.reuse_port", "let several servers listen on this port (SO_REUSEPORT)",
+                  constant=True),
+        ServeFlag("--http-max-input-size", "http.max_input_bytes",
+                  "the largest body, as sent and decompressed", "BYTES", values.integer(1)),
+        ServeFlag("--http-max-header-size", "http.max_header_bytes", "the largest head of a request", "BYTES",
+                  values.integer(1024)),
+        ServeFlag("--http-max-headers", "http.max_headers", "the most headers of a request", "N",
+                  values.integer(1)),
+        ServeFlag("--http-max-chunks", "http.max_chunks", "the most chunks of a chunked body", "N",
+                  values.integer(1)),
+        ServeFlag("--http-max-connections", "http.max_connections", "the most connections at the same time", "N",
+                  values.integer(1)),
+        ServeFlag("--http-header-timeout-secs", "http.header_timeout_s",
+                  "how long a client may take for the head of a request", "SECONDS", values.seconds(0.001)),
+        ServeFlag("--http-body-grace-secs", "http.body_grace_s",
+                  "how long a body may come slower than --http-min-body-rate", "SECONDS", values.seconds()),
+        ServeFlag("--http-min-body-rate", "http.min_body_rate", "the slowest body, after the grace; 0 for any",
+                  "BYTES_PER_SECOND", values.integer(0)),
+        ServeFlag("--http-idle-timeout-secs", "http.idle_timeout_s", "close a connection that is idle for so long",
+                  "SECONDS", values.seconds(0.001)),
+        ServeFlag("--http-write-timeout-secs", "http.write_timeout_s",
+                  "close a connection whose client has read nothing for so long", "SECONDS", values.seconds(0.001)),
+    ),
+    "metrics": (
+        ServeFlag("--no-metrics", "metrics.enabled", "do not offer Prometheus metrics", constant=False),
+        ServeFlag("--metrics-host", "metrics.address", "the address for metrics; without it, that of --host",
+                  "ADDRESS", values.some_text),
+        ServeFlag("--metrics-port", "metrics.port", "the port for metrics; 0 for a free one", "PORT", values.port),
+        ServeFlag("--no-cpu-metrics", "metrics.cpu", "leave CPU and memory metrics out", constant=False),
+    ),
+    "log": (
+        ServeFlag("--log-level", "log_level", "the least severe lines to write", f"{{{','.join(_LOG_LEVELS)}}}",
+                  values.one_of(*_LOG_LEVELS)),
+        ServeFlag("--log-format", "log_format", "how a line begins", f"{{{','.join(LOG_FORMATS)}}}",
+                  values.one_of(*LOG_FORMATS)),
+        ServeFlag("--log-file", "log_file", "append the log to this file instead of standard error", "FILE",
+                  values.path),
+    ),
+}  # fmt: skip
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Teach ``parser`` the flags of ``tritium serve``."""
+    for title, flags in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            if not flag.metavar:
+                group.add_argument(flag.name, action="store_const", const=flag.constant, help=flag.help)
+                continue
+            group.add_argument(
+                flag.name,
+                action="append" if flag.repeated else "store",
+                metavar=flag.metavar,
+                type=_argument(flag.parse),
+                required=flag.name == "--model-repository",
+                help=flag.help.replace("%", "%%"),
+            )
+
+
+def _argument(parse: values.Parse) -> Callable[[str], object]:
+    """``parse`` with errors that argparse shows as they stand."""
+
+    def convert(value: str) -> object:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+def options_of(arguments: argparse.Namespace) -> ServerOptions:
+    """What a parsed command line asks for.
+
+    Raises:
+        ValueError: flags that contradict each other.
+    """
+    given = vars(arguments)
+    settings: dict[str, object] = {}
+    for flag in (flag for flags in GROUPS.values() for flag in flags):
+        value = given[flag.destination]
+        if value is not None:
+            settings[flag.setting] = tuple(value) if flag.repeated else value
+    settings |= _startup_models(given["load_model"])
+    backend_config: dict[str, dict[str, str]] = {}
+    for backend, key, value in given["backend_config"] or ():
+        backend_config = merged(backend_config, backend, key, value)
+    return options_from({**settings, "backend_config": backend_config})
+
+
+def _startup_models(names: list[str] | None) -> dict[str, object]:
+    if not names:
+        return {}
+    if names == ["*"]:
+        return {"model_control_mode": "explicit", "startup_models": None}
+    if "*" in names:
+        raise ValueError("--load-model '*' loads all models; remove the other --load-model flags")
+    return {"model_control_mode": "explicit", "startup_models": tuple(dict.fromkeys(names))}

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from tests.unit.builders import Answers, FakeInstance, request, tensor
+from tritium.core.interfaces import Batch
+from tritium.core.request import InferenceRequest
+from tritium.core.reshape import Reshape
+from tritium.core.statistics import FailureReason, ModelStatistics
+from tritium.errors import InternalError, UnavailableError
+from tritium.scheduling.direct import DirectPolicy
+from tritium.scheduling.dynamic_batcher import DynamicBatcher
+from tritium.scheduling.policy import BatchPolicy
+from tritium.scheduling.runner import BatchRunner
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is set."""
+
+    ns: int = 0
+
+    def __call__(self) -> int:
+        return self.ns
+
+
+@dataclass
+class Rig:
+    """A runner with everything around it."""
+
+    policy: BatchPolicy = field(default_factory=lambda: DirectPolicy(10))
+    instances: list[FakeInstance] = field(default_factory=lambda: [FakeInstance()])
+    reshape: Reshape | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        self.statistics = ModelStatistics()
+        self.clock = Clock()
+        self.answers = Answers()
+        self.runner = BatchRunner(
+            self.policy,
+            self.instances,
+            self.statistics,
+            output_reshape=self.reshape,
+            unavailable=lambda: self.reason,
+            now_ns=self.clock,
+        )
+
+    def enqueue(self, rows: int = 1, name: str = "") -> InferenceRequest:
+        one = request(rows=rows, name=name, answers=self.answers, arrival_ns=self.clock.ns)
+        self.runner.enqueue(one)
+        return one
+
+
+async def turn() -> None:
+    """Let the loop run what is due."""
+    await asyncio.sleep(0)
+
+
+def test_a_request_runs_on_a_free_instance_and_is_answered() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        one = rig.enqueue()
+        assert (rig.runner.pending, rig.runner.busy) == (1, True)
+        await turn()
+        assert [batch.requests for batch in rig.instances[0].batches] == [[one]]
+        assert (rig.runner.pending, rig.runner.busy) == (0, True)
+        rig.instances[0].finish()
+        assert rig.answers.finals == [True]
+        assert [t.name for t in rig.answers.responses[0].outputs] == ["OUT"]
+        assert (rig.statistics.success.count, rig.runner.busy) == (1, False)
+
+    asyncio.run(scenario())
+
+
+def test_requests_wait_while_every_instance_is_busy() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance("a"), FakeInstance("b")])
+        requests = [rig.enqueue() for _ in range(3)]
+        await turn()
+        assert [len(instance.batches) for instance in rig.instances] == [1, 1]
+        assert rig.runner.pending == 1
+        rig.instances[1].finish()
+        await turn()
+        assert rig.instances[1].batches[1].requests == [requests[2]]
+
+    asyncio.run(scenario())
+
+
+def test_the_instance_with_the_least_in_flight_gets_the_batch() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance("a", capacity=3), FakeInstance("b", capacity=3)])
+        for _ in range(4):
+            rig.enqueue()
+        await turn()
+        assert [len(instance.batches) for instance in rig.instances] == [2, 2]
+
+    asyncio.run(scenario())
+
+
+def test_an_instance_that_cannot_run_gets_nothing_until_the_runner_is_woken() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance(capacity=0)])
+        rig.enqueue()
+        await turn()
+        assert rig.instances[0].batches == []
+        rig.instances[0].capacity = 1
+        rig.runner.wake()
+        await turn()
+        assert len(rig.instances[0].batches) == 1
+
+    asyncio.run(scenario())
+
+
+def test_every_instance_is_told_when_no_more_batches_come_for_now() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance("a", capacity=2), FakeInstance("b", capacity=2)])
+        for _ in range(4):
+            rig.enqueue()
+        await turn()
+        assert [instance.flushed for instance in rig.instances] == [2, 2]
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_says_its_rows_and_when_it_left() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10))
+        rig.clock.ns = 5_000
+        rig.enqueue(rows=2)
+        rig.enqueue(rows=3)
+        await turn()
+        (batch,) = rig.instances[0].batches
+        assert (batch.rows, batch.dispatched_ns) == (5, 5_000)
+
+    asyncio.run(scenario())
+
+
+def test_a_failed_batch_fails_each_of_its_requests() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10))
+        rig.enqueue()
+        rig.enqueue()
+        await turn()
+        rig.instances[0].finish(error=InternalError("broken"))
+        assert rig.answers.errors == ["broken", "broken"]
+        assert rig.statistics.failures[FailureReason.BACKEND] == 2
+
+    asyncio.run(scenario())
+
+
+def test_outputs_get_the_shape_that_clients_see() -> None:
+    async def scenario() -> None:
+        rig = Rig(reshape=Reshape(True, {"OUT": ((2,), (1, 2))}))
+        rig.enqueue(rows=3)
+        await turn()
+        rig.instances[0].finish()
+        assert rig.answers.responses[0].outputs[0].shape == (3, 1, 2)
+
+    asyncio.run(scenario())
+
+
+def test_requests_wait_for_company_and_leave_when_the_delay_is_over() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=50, max_queue_size=10))
+        rig.enqueue()
+        await turn()
+        assert rig.instances[0].batches == []
+        rig.enqueue()
+        await turn()
+        rig.clock.ns = 50_000
+        left: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
+        rig.instances[0].on_batch = left.set_result
+        batch = await asyncio.wait_for(left, 5)
+        assert len(batch.requests) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_request_is_counted_and_never_runs() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        gone = rig.enqueue()
+        gone.stream.cancel()
+        await turn()
+        assert rig.instances[0].batches == []
+        assert rig.statistics.failures[FailureReason.CANCELED] == 1
+        assert not rig.runner.busy
+
+    asyncio.run(scenario())
+
+
+def test_the_queues_refusal_reaches_the_caller_and_is_no_failure() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DirectPolicy(1))
+        rig.enqueue()
+        with pytest.raises(UnavailableError, match="Exceeds maximum queue size"):
+            rig.enqueue()
+        assert rig.statistics.fail.count == 0
+
+    asyncio.run(scenario())
+
+
+def test_requests_are_refused_while_no_instance_will_come_back() -> None:
+    async def scenario() -> None:
+        rig = Rig(reason="the model crashes")
+        with pytest.raises(UnavailableError, match="the model crashes"):
+            rig.enqueue()
+        assert rig.runner.pending == 0
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_can_be_failed_together() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance(capacity=0)])
+        rig.enqueue()
+        rig.enqueue()
+        rig.runner.fail_pending(UnavailableError("given up"))
+        assert rig.answers.errors == ["given up", "given up"]
+        assert rig.statistics.failures[FailureReason.REJECTED] == 2
+        assert not rig.runner.busy
+
+    asyncio.run(scenario())
+
+
+def test_stopping_an_idle_runner_stops_its_instances() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance("a"), FakeInstance("b")])
+        await rig.runner.stop()
+        assert all(instance.stopped for instance in rig.instances)
+
+    asyncio.run(scenario())
+
+
+def test_stopping_answers_everything_accepted_first_and_takes_nothing_more() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        rig.enqueue()
+        rig.enqueue()
+        await turn()
+        stopping = asyncio.ensure_future(rig.runner.stop())
+        await turn()
+        with pytest.raises(UnavailableError, match="model 'echo' is being unloaded"):
+            rig.enqueue(name="late")
+        rig.instances[0].finish()
+        await turn()
+        assert not rig.instances[0].stopped
+        rig.instances[0].finish()
+        await stopping
+        assert rig.answers.finals == [True, True]
+        assert rig.instances[0].stopped
+
+    asyncio.run(scenario())
+
+
+def test_stopping_ends_although_all_that_waits_was_cancelled() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        rig.enqueue().stream.cancel()
+        await asyncio.wait_for(rig.runner.stop(), 5)
+        assert rig.instances[0].stopped
+
+    asyncio.run(scenario())
+
+
+def test_stopping_ends_although_all_that_waits_was_failed() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance(capacity=0)])
+        rig.enqueue()
+        stopping = asyncio.ensure_future(rig.runner.stop())
+        await turn()
+        rig.runner.fail_pending(UnavailableError("given up"))
+        await asyncio.wait_for(stopping, 5)
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_of_nothing_but_cancelled_requests_makes_room_for_the_next() -> None:
+    class CancelledFirst(DirectPolicy):
+        """Gives an empty batch before the real one, as a policy may whose requests were all cancelled."""
+
+        def __init__(self) -> None:
+            super().__init__(10)
+            self.empty = [True]
+
+        def next_batch(self, now_us: int) -> list[InferenceRequest] | None:
+            return [] if self.empty and self.empty.pop() else super().next_batch(now_us)
+
+    async def scenario() -> None:
+        rig = Rig(policy=CancelledFirst())
+        one = rig.enqueue()
+        await turn()
+        assert rig.instances[0].batches[0].requests == [one]
+
+    asyncio.run(scenario())
+
+
+def test_a_timer_that_waits_ends_with_the_runner() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=10**9, max_queue_size=10))
+        rig.enqueue()
+        await turn()
+        rig.runner.fail_pending(UnavailableError("given up"))
+        await rig.runner.stop()
+        assert rig.instances[0].stopped
+
+    asyncio.run(scenario())
+
+
+def test_an_arrival_is_stamped_by_when_the_model_took_it() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=10**9, max_queue_size=10))
+        rig.clock.ns = 7_000_999
+        rig.runner.enqueue(request(tensor(np.zeros((1, 2), np.float32)), arrival_ns=7_000_999))
+        assert rig.policy.next_wakeup_us() == 7_000 + 10**9
+
+    asyncio.run(scenario())
