@@ -1,6 +1,6 @@
 """The server's log: Triton's line formats, written by a thread of its own.
 
-A record is formatted and written away from the thread that logs, so a full pipe or a slow disk holds nobody up.
+A line is made and written away from the thread that logs, so a full pipe or a slow disk holds nobody up.
 What cannot be written (queue full, disk full, closed pipe) is dropped and counted; the next line that can be
 written is preceded by the number.
 """
@@ -67,8 +67,8 @@ class DescriptorSink:
 class TritonFormatter(logging.Formatter):
     """A record as a line of Triton's log, without the newline.
 
-    ``model_file`` and ``model_line`` of a record, set for what a model logged, go before its own place. A record
-    with ``table`` shows that text below its line; the table's maker answers for what is in it.
+    ``model_file`` and ``model_line`` of a record, set for what a model logged, go before its own place. A
+    record with ``table`` shows that text below its line; the table's maker answers for what is in it.
     """
 
     def __init__(self, line_format: str = "default", *, escape: bool = True) -> None:
@@ -129,13 +129,19 @@ class ServerLog(logging.Handler):
     """A handler whose records are written to ``sink`` by a thread; the bridge from ``logging`` to the log."""
 
     def __init__(
-        self, sink: Sink, formatter: logging.Formatter, *, silenced: frozenset[int] = frozenset()
+        self,
+        sink: Sink,
+        formatter: logging.Formatter,
+        *,
+        silenced: frozenset[int] = frozenset(),
+        close_timeout_s: float = CLOSE_TIMEOUT_S,
     ) -> None:
         super().__init__()
+        self._close_timeout_s = close_timeout_s
         self.setFormatter(formatter)
         self._sink = sink
         self._silenced = silenced
-        self._queue: SimpleQueue[logging.LogRecord | str | threading.Event] = SimpleQueue()
+        self._queue: SimpleQueue[logging.LogRecord | str | threading.Event | None] = SimpleQueue()
         self._dropped_in_queue = 0
         self._dropped_in_sink = 0
         self._told = 0
@@ -170,11 +176,11 @@ class ServerLog(logging.Handler):
             self._queue.put(item)
 
     def flush(self) -> None:
-        """Wait until what is queued has been written, or for ``CLOSE_TIMEOUT_S``."""
+        """Wait until what is queued has been written, or for the close timeout."""
         if self._writer.is_alive():
             written = threading.Event()
             self._queue.put(written)
-            written.wait(CLOSE_TIMEOUT_S)
+            written.wait(self._close_timeout_s)
 
     def install(self, levels: Mapping[str, int]) -> None:
         """Take the records of all loggers, at the level given by a logger's name ("" is the root)."""
@@ -185,28 +191,28 @@ class ServerLog(logging.Handler):
         logging.getLogger().addHandler(self)
 
     def close(self) -> None:
-        """Write what is queued, waiting at most ``CLOSE_TIMEOUT_S``, and give ``logging`` back as it was."""
+        """Write what is queued, waiting at most the close timeout, and give ``logging`` back as it was."""
         if self._closed:
             return
         self._closed = True
         logging.getLogger().removeHandler(self)
         for name, level in self._previous_levels.items():
             logging.getLogger(name).setLevel(level)
-        self._queue.put(ended := threading.Event())
-        if ended.wait(CLOSE_TIMEOUT_S):
-            self._writer.join()
-            self._sink.close()  # else a write hangs in it; the end of the process closes it
+        self._queue.put(None)
+        self._writer.join(self._close_timeout_s)
+        if not self._writer.is_alive():  # else a write hangs in the sink; the end of the process closes it
+            self._sink.close()
         super().close()
 
     def _write_all(self) -> None:
         while True:
             item = self._queue.get()
+            if item is None:
+                return
             if isinstance(item, threading.Event):
                 item.set()
-                if self._closed:
-                    return
-                continue
-            self._write(item)
+            else:
+                self._write(item)
 
     def _write(self, item: logging.LogRecord | str) -> None:
         try:
@@ -263,5 +269,6 @@ def _sink(options: ServerOptions) -> DescriptorSink:
         return DescriptorSink(os.open(options.log_file, flags, 0o644), owned=True)
     except OSError as error:
         raise InvalidArgumentError(
-            f"--log-file '{options.log_file}' cannot be opened: {error.strerror}; name a file that can be written"
+            f"--log-file '{options.log_file}' cannot be opened: {error.strerror}; "
+            "name a file that can be written"
         ) from error

@@ -42,26 +42,31 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the repositories and print what was found: the exit code."""
+    for directory in arguments.directory:
+        if not directory.is_dir():
+            return _refuse(
+                f"{directory}: expected a directory, found {'a file' if directory.exists() else 'nothing'}"
+            )
     try:
         snapshot = scan(arguments.directory, config_name=arguments.model_config_name)
     except TritiumError as error:
-        print(f"tritium check: error: {error}", file=sys.stderr)
-        return UNUSABLE
+        return _refuse(str(error))
     if not snapshot.models:
         places = ", ".join(map(str, arguments.directory))
-        print(
-            f"tritium check: error: no models in {places}; expected <model>/<version>/<model file> below it",
-            file=sys.stderr,
-        )
-        return UNUSABLE
+        return _refuse(f"no models in {places}; expected <model>/<version>/<model file> below it")
     findings = check_models(snapshot.models.values())
     if arguments.load:
         findings = asyncio.run(load_models(snapshot.models, findings))
     if arguments.json:
         print(json.dumps(_document(findings, snapshot), indent=2))
     else:
-        print("\n".join(_lines(findings, snapshot)))
+        print("\n".join(map(_shown, _lines(findings, snapshot))))
     return OK if all(finding.error is None for finding in findings) else FAILED
+
+
+def _refuse(message: str) -> int:
+    print(f"tritium check: error: {message}", file=sys.stderr)
+    return UNUSABLE
 
 
 def _document(findings: Sequence[Finding], snapshot: Snapshot) -> dict[str, object]:
@@ -93,6 +98,12 @@ def _lines(findings: Sequence[Finding], snapshot: Snapshot) -> list[str]:
         lines += [f"warn {finding.name}: {warning}" for warning in finding.warnings]
         lines.append(_line(finding, layout))
     return lines
+
+
+def _shown(line: str) -> str:
+    """``line`` without control characters, its own further lines indented."""
+    inner = line.rstrip().replace("\n", "\n     ")
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in inner)
 
 
 def _line(finding: Finding, layout: _Layout) -> str:

@@ -1,4 +1,4 @@
-"""Splits a command line as GNU getopt_long does: ``--name=value``, ``--name value``, unique beginnings of names."""
+"""Splits a command line as GNU getopt_long: ``--name=value``, ``--name value``, unique prefixes of names."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ example:
   tritium serve --model-repository models
   curl localhost:8000/v2/health/ready
 
-Defaults and more about every flag: docs/reference/flags.md
+Every flag, also those of tritonserver: docs/reference/flags.md
 """
 
 
@@ -51,6 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     serving = commands.add_parser(
         "serve",
+        usage="tritium serve --model-repository DIR [flags]",
         help="serve the models of a repository",
         description="Load the models of a repository and serve them until SIGINT or SIGTERM.",
         epilog=_SERVE_EXAMPLE,
@@ -62,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         "check",
         help="say whether a repository can be served",
         description="Read every model of the repositories and say what would keep it from being served.",
-        epilog="exit codes: 0 all models are fine, 1 a model is not, 2 wrong usage or an unreadable directory",
+        epilog="exit codes: 0 all models are fine, 1 a model is not, 2 wrong usage or no models",
         allow_abbrev=False,
     )
     check.add_flags(checking)

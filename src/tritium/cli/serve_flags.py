@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tritium.cli import values
 from tritium.cli.backend_settings import merged, parse_backend_config
-from tritium.cli.settings import options_from
+from tritium.cli.settings import default_of, options_from
 from tritium.options import ServerOptions
 
 
@@ -37,9 +37,11 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
     "models": (
         ServeFlag("--model-repository", "model_repositories", "a directory of models; may be repeated", "DIR",
                   values.path, repeated=True),
-        ServeFlag("--load-model", "startup_models", "load this model only, or '*' for all; may be repeated", "NAME",
+        ServeFlag("--load-model", "startup_models", "load this model only, or '*' for all; may be repeated",
+                  "NAME",
                   values.some_text, repeated=True),
-        ServeFlag("--no-exit-on-error", "exit_on_error", "serve what could be loaded when a model fails to load",
+        ServeFlag("--no-exit-on-error", "exit_on_error",
+                  "serve what could be loaded when a model fails to load",
                   constant=False),
         ServeFlag("--no-strict-readiness", "strict_readiness", "be ready although a model failed to load",
                   constant=False),
@@ -48,7 +50,8 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
         ServeFlag("--model-config-name", "model_config_name",
                   "use configs/NAME.pbtxt of a model, where it exists, instead of config.pbtxt", "NAME",
                   values.some_text),
-        ServeFlag("--model-load-threads", "model_load_threads", "how many models are loaded at the same time", "N",
+        ServeFlag("--model-load-threads", "model_load_threads", "how many models are loaded at the same time",
+                  "N",
                   values.integer(1, 1024)),
         ServeFlag("--backend-config", "backend_config", "a setting of a backend, or of all; may be repeated",
                   "[BACKEND,]KEY=VALUE", parse_backend_config, repeated=True),
@@ -61,17 +64,17 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
         ServeFlag("--worker-stopped-limit-secs", "worker_stopped_limit_s",
                   "restart a worker process that has been stopped (SIGSTOP) for so long", "SECONDS",
                   values.seconds(0.1)),
-        ServeFlag("--exit-timeout-secs", "exit_timeout_s", "how long accepted requests may take when the server stops",
+        ServeFlag("--exit-timeout-secs", "exit_timeout_s",
+                  "how long accepted requests may take when the server stops",
                   "SECONDS", values.seconds()),
         ServeFlag("--drain-delay-secs", "drain_delay_s",
                   "when stopping, how long to go on listening while not ready", "SECONDS", values.seconds()),
-        ServeFlag("--debug-errors", "debug_errors", "show clients the tracebacks of failures inside the server",
-                  constant=True),
     ),
     "http": (
         ServeFlag("--no-http", "http.enabled", "do not listen for HTTP", constant=False),
         ServeFlag("--http-port", "http.port", "the port; 0 for a free one", "PORT", values.port),
-        ServeFlag("--http-reuse-port", "http.reuse_port", "let several servers listen on this port (SO_REUSEPORT)",
+        ServeFlag("--http-reuse-port", "http.reuse_port",
+                  "let several servers listen on this port (SO_REUSEPORT)",
                   constant=True),
         ServeFlag("--http-max-input-size", "http.max_input_bytes",
                   "the largest body, as sent and decompressed", "BYTES", values.integer(1)),
@@ -81,28 +84,34 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
                   values.integer(1)),
         ServeFlag("--http-max-chunks", "http.max_chunks", "the most chunks of a chunked body", "N",
                   values.integer(1)),
-        ServeFlag("--http-max-connections", "http.max_connections", "the most connections at the same time", "N",
+        ServeFlag("--http-max-connections", "http.max_connections", "the most connections at the same time",
+                  "N",
                   values.integer(1)),
         ServeFlag("--http-header-timeout-secs", "http.header_timeout_s",
                   "how long a client may take for the head of a request", "SECONDS", values.seconds(0.001)),
         ServeFlag("--http-body-grace-secs", "http.body_grace_s",
                   "how long a body may come slower than --http-min-body-rate", "SECONDS", values.seconds()),
-        ServeFlag("--http-min-body-rate", "http.min_body_rate", "the slowest body, after the grace; 0 for any",
+        ServeFlag("--http-min-body-rate", "http.min_body_rate",
+                  "the slowest body, after the grace; 0 for any",
                   "BYTES_PER_SECOND", values.integer(0)),
-        ServeFlag("--http-idle-timeout-secs", "http.idle_timeout_s", "close a connection that is idle for so long",
+        ServeFlag("--http-idle-timeout-secs", "http.idle_timeout_s",
+                  "close a connection that is idle for so long",
                   "SECONDS", values.seconds(0.001)),
         ServeFlag("--http-write-timeout-secs", "http.write_timeout_s",
-                  "close a connection whose client has read nothing for so long", "SECONDS", values.seconds(0.001)),
+                  "close a connection whose client has read nothing for so long", "SECONDS",
+                  values.seconds(0.001)),
     ),
     "metrics": (
         ServeFlag("--no-metrics", "metrics.enabled", "do not offer Prometheus metrics", constant=False),
         ServeFlag("--metrics-host", "metrics.address", "the address for metrics; without it, that of --host",
                   "ADDRESS", values.some_text),
-        ServeFlag("--metrics-port", "metrics.port", "the port for metrics; 0 for a free one", "PORT", values.port),
+        ServeFlag("--metrics-port", "metrics.port", "the port for metrics; 0 for a free one", "PORT",
+                  values.port),
         ServeFlag("--no-cpu-metrics", "metrics.cpu", "leave CPU and memory metrics out", constant=False),
     ),
     "log": (
-        ServeFlag("--log-level", "log_level", "the least severe lines to write", f"{{{','.join(_LOG_LEVELS)}}}",
+        ServeFlag("--log-level", "log_level", "the least severe lines to write",
+                  f"{{{','.join(_LOG_LEVELS)}}}",
                   values.one_of(*_LOG_LEVELS)),
         ServeFlag("--log-format", "log_format", "how a line begins", f"{{{','.join(LOG_FORMATS)}}}",
                   values.one_of(*LOG_FORMATS)),
@@ -126,8 +135,21 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                 metavar=flag.metavar,
                 type=_argument(flag.parse),
                 required=flag.name == "--model-repository",
-                help=flag.help.replace("%", "%%"),
+                help=f"{flag.help}{_default_note(flag)}".replace("%", "%%"),
             )
+
+
+def shown_default(flag: ServeFlag) -> str:
+    """The default of a flag as its value would be written; empty for switches, and where there is none."""
+    default = default_of(flag.setting)
+    if not flag.metavar or flag.repeated or default in (None, ""):
+        return ""
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _default_note(flag: ServeFlag) -> str:
+    default = shown_default(flag)
+    return f" (default: {default})" if default else ""
 
 
 def _argument(parse: values.Parse) -> Callable[[str], object]:
@@ -142,6 +164,12 @@ def _argument(parse: values.Parse) -> Callable[[str], object]:
     return convert
 
 
+def all_flags() -> Iterator[ServeFlag]:
+    """Every flag, group by group."""
+    for flags in GROUPS.values():
+        yield from flags
+
+
 def options_of(arguments: argparse.Namespace) -> ServerOptions:
     """What a parsed command line asks for.
 
@@ -150,7 +178,7 @@ def options_of(arguments: argparse.Namespace) -> ServerOptions:
     """
     given = vars(arguments)
     settings: dict[str, object] = {}
-    for flag in (flag for flags in GROUPS.values() for flag in flags):
+    for flag in all_flags():
         value = given[flag.destination]
         if value is not None:
             settings[flag.setting] = tuple(value) if flag.repeated else value

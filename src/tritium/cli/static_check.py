@@ -37,7 +37,9 @@ class _Warnings(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
+        """Keep a warning; what is worse comes back as an error too."""
+        if record.levelno == logging.WARNING:
+            self.texts.append(record.getMessage())
 
 
 def check_models(entries: Iterable[ModelEntry]) -> list[Finding]:
@@ -99,7 +101,7 @@ def _model_file(entry: ModelEntry, version: int, filename: str) -> Path:
 
 
 def _check_python(path: Path) -> bool:
-    """Whether the model completes its own configuration, once its file is known to be Python with a model in it.
+    """Whether the model may complete its own configuration; its file is Python with a model in it.
 
     Raises:
         ConfigError: it is not.

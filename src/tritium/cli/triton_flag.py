@@ -9,7 +9,10 @@ from tritium.cli.triton_values import TritonParse
 
 @dataclass(frozen=True, slots=True)
 class Works:
-    """The value goes to ``setting``; the values of ``refuses`` are refused with their reasons."""
+    """The value goes to ``setting``; the values of ``refuses`` are refused with their reasons.
+
+    Without a ``setting`` the parser of the command line acts by itself.
+    """
 
     setting: str
     repeated: bool = False
@@ -34,8 +37,8 @@ class NoEffect:
 class Refused:
     """An error: it asks for what is not offered.
 
-    The values of ``allows`` ask for what happens anyway. All are accepted when the flag ``moot_without`` is given
-    as false, because then tritonserver ignores this one too.
+    The values of ``allows`` ask for what happens anyway. All are accepted when the flag ``moot_without`` is
+    given as false, because then tritonserver ignores this one too.
     """
 
     reason: str

@@ -127,8 +127,8 @@ def _startup_models(lists: Mapping[str, list[object]], settings: Mapping[str, ob
         return {}
     if not names:
         raise RefusedFlagsError(
-            "error: --model-control-mode explicit: models cannot be loaded by requests in this version of tritium; "
-            "name those to load at start-up by --load-model, or remove the flag"
+            "error: --model-control-mode explicit: models cannot be loaded by requests in this version of "
+            "tritium; name those to load at start-up by --load-model, or remove the flag"
         )
     if names == [ALL_MODELS]:
         return {"startup_models": None}

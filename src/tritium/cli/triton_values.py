@@ -1,4 +1,4 @@
-"""Values of tritonserver's flags: text to value, with tritonserver's words where a text is none (ValueError)."""
+"""Values of tritonserver's flags: text to value, or ValueError with tritonserver's words."""
 
 from __future__ import annotations
 

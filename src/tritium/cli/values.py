@@ -1,4 +1,4 @@
-"""What the value of a flag may be: text to value. A text that is none raises ValueError with what was expected."""
+"""What the value of a flag may be: text to value, or ValueError that says what was expected."""
 
 from __future__ import annotations
 

@@ -217,16 +217,25 @@ class ProcessInstance:
             return
         batch_id = self._next_id
         self._next_id = batch_id % 0xFFFFFFFF + 1
+        try:
+            buffers = frames.encode_batch(frames.EXECUTE, batch_id, self._encode(flight, worker))
+        except Exception as error:  # out of shared memory, or of descriptors
+            logger.exception("%s: a batch cannot be sent to its worker", self.name)
+            self._fail(flight, InternalError(f"cannot hand the request to '{self.name}': {type(error).__name__}"))
+            return
         self._flying[batch_id] = flight
+        worker.queue(buffers)
+        if self._plan.execution_timeout_s is not None and self._deadline is None:
+            self._arm_deadline()
+
+    def _encode(self, flight: _InFlight, worker: Worker) -> list[frames.Part]:
         parts = []
-        for slot, request in zip(flight.slots, flight.batch.requests, strict=False):
+        for slot, request in zip(flight.slots, flight.batch.requests, strict=True):
             if worker.board is not None:
                 worker.board.clear(slot)
                 request.stream.when_cancelled(worker.board.cancel, slot)
             parts.append(self._codec.encode(request, worker, slot))
-        worker.queue(frames.encode_batch(frames.EXECUTE, batch_id, parts))
-        if self._plan.execution_timeout_s is not None and self._deadline is None:
-            self._arm_deadline()
+        return parts
 
     def _on_result(self, body: memoryview) -> None:
         batch_id, count = frames.BATCH.unpack_from(body)
@@ -239,12 +248,12 @@ class ProcessInstance:
         position = frames.BATCH.size + frames.TIMES.size
         responses = [self._codec.decode(part, worker) for part in frames.decode_parts(body, position, count)]
         del self._flying[batch_id]
+        self._finish(flight, Outcome(responses, *times))
         self._window.note(sum(times))
         self.capacity = self._window.size
         self._breaker.record_success()
         if self._deadline is not None:
             self._arm_deadline()
-        self._finish(flight, Outcome(responses, *times))
 
     def _finish(self, flight: _InFlight, outcome: Outcome) -> None:
         split = flight.split

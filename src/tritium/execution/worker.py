@@ -56,6 +56,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._sock = handle.sock
         self._frames = FrameReader()
+        self._piece = memoryview(bytearray(_RECEIVE_BYTES))
         self._queued: list[Buffer] = []
         self._backlog: deque[Buffer] = deque()
         self._answer: asyncio.Future[dict[str, Any]] | None = None
@@ -155,16 +156,17 @@ class Worker:
 
     def _readable(self) -> None:
         try:
-            chunk = self._sock.recv(_RECEIVE_BYTES)
+            count = self._sock.recv_into(self._piece)
         except BlockingIOError:
             return
         except OSError:
-            chunk = b""
-        if not chunk:
+            count = 0
+        if not count:
             self._end()
             return
         try:
-            for kind, body in self._frames.feed(memoryview(chunk)):
+            # A copy, for outputs are views of it that live until they are sent.
+            for kind, body in self._frames.feed(memoryview(bytes(self._piece[:count]))):
                 if kind == frames.RESULT:
                     self._on_result(body)
                 else:

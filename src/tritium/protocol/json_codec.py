@@ -14,7 +14,14 @@ from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.tensor import DATATYPES, Buffer, DataType, Tensor
 from tritium.errors import InvalidArgumentError, TritiumError, UnsupportedError
 from tritium.protocol.classification import classify
-from tritium.protocol.json_document import InferDocument, InputDocument, OutputDocument, accessor_text, read_infer_document
+from tritium.protocol.json_document import (
+    NO_DATA,
+    InferDocument,
+    InputDocument,
+    OutputDocument,
+    accessor_text,
+    read_infer_document,
+)
 from tritium.protocol.json_elements import decode_elements, encode_elements
 from tritium.protocol.raw_request import decode_raw_request
 
@@ -142,7 +149,7 @@ def _binary_size(entry: InputDocument) -> int | None:
         InvalidArgumentError: not exactly one source of data.
     """
     parameters = entry.parameters
-    if not parameters and entry.data is not None:
+    if not parameters and entry.data is not NO_DATA:
         return None
     if parameters.get("shared_memory_region") is not None:
         raise UnsupportedError(
@@ -150,7 +157,7 @@ def _binary_size(entry: InputDocument) -> int | None:
             "'binary_data_size'"
         )
     size = parameters.get("binary_data_size")
-    given = [f"'{key}'" for key, there in (("data", entry.data is not None), ("binary_data_size", size is not None)) if there]
+    given = [f"'{key}'" for key, there in (("data", entry.data is not NO_DATA), ("binary_data_size", size is not None)) if there]
     if len(given) != 1:
         raise InvalidArgumentError(
             "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "

@@ -23,14 +23,17 @@ _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _PARSE_ERROR = re.compile(r"Parse error at offset (\d+): (.*)", re.DOTALL)
 
 
+NO_DATA = msgspec.Raw()  # not None: msgspec reads an optional Raw as None only
+
+
 class InputDocument(msgspec.Struct):
-    """One entry of ``inputs``. ``data`` is raw JSON, or elements already parsed, or None."""
+    """One entry of ``inputs``. ``data`` is raw JSON, or elements already parsed, or NO_DATA."""
 
     name: str
     shape: list[int]
     datatype: str
     parameters: dict[str, Scalar] = {}
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = NO_DATA
 
 
 class OutputDocument(msgspec.Struct):

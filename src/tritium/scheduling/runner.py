@@ -131,13 +131,13 @@ class BatchRunner:
 
     def _done(self, batch: Batch, outcome: Outcome) -> None:
         self._running -= 1
-        self._statistics.record_batch(
-            batch, outcome, now_ns=self._now_ns(), wall_ms=time.time_ns() // 1_000_000
-        )
+        now_ns = self._now_ns()
         for request, response in zip(batch.requests, outcome.responses, strict=True):
             if self._output_reshape is not None:
                 self._output_reshape.apply(response.outputs)
             request.stream.send(response, final=True)
+        # Clients first: nobody can ask for statistics before this returns.
+        self._statistics.record_batch(batch, outcome, now_ns=now_ns, wall_ms=time.time_ns() // 1_000_000)
         if len(self._policy):
             self.wake()
         elif self._stopping:

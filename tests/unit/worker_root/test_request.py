@@ -70,7 +70,7 @@ def test_a_request_sees_its_client_leave() -> None:
         board = Board(page.fileno())
         request = received(cancel=(board, 7))
         assert not request.is_cancelled()
-        board.set_cancelled(7, True)
+        board.cancel(7)
         assert request.is_cancelled()
 
 

@@ -22,6 +22,7 @@ from tritium.protocol.json_codec import encode_error
 MAX_PIPELINED = 64
 SCRATCH_BYTES = 1 << 18
 _JOIN_BYTES = 32768  # replies up to this size leave in one buffer
+_LINGER_S = 2.0  # how long to read past a refusal, so that a client which is still sending gets to see it
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_HEAD = RequestHead(b"", "", {}, http_1_0=False, keep_alive=False, length=None)
 
@@ -60,6 +61,7 @@ class _Clock:
     request: float | None = None  # the request that is being received
     progress: float = 0.0  # the last time that anything went forward
     backlog: int = 0  # bytes that waited to be written then
+    refused: float = float("-inf")
 
 
 class HttpConnection(asyncio.BufferedProtocol):
@@ -161,7 +163,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             keep_alive = exchanges.popleft().keep_alive
             _write(transport, reply)
             if not keep_alive:
-                transport.close()
+                self._close(transport)
                 return
         if exchanges or transport is None:
             return
@@ -170,9 +172,17 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._draining and self._clock.request is None:
             transport.close()
 
+    def _close(self, transport: asyncio.Transport) -> None:
+        """End the connection; after a refusal only our half of it, for closing with bytes unread would reset it."""
+        if self._shared.now_s() - self._clock.refused < _LINGER_S and transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
+
     def _refuse(self, refusal: HttpRefusal) -> None:
         """Answer what cannot be read any further, after what came before it, and close."""
         self._closing = True
+        self._clock.refused = self._shared.now_s()
         exchange = Exchange(self, _NO_HEAD, b"")
         self._exchanges.append(exchange)
         exchange.respond(refusal.status, [encode_error(str(refusal))], content_type=JSON)
@@ -219,7 +229,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             if now_s - clock.progress > options.write_timeout_s:
                 self.abort()
         elif self._closing:
-            if not self._exchanges:
+            if not self._exchanges and now_s - clock.refused > _LINGER_S:
                 transport.close()
         elif clock.request is not None:
             self._sweep_request(now_s, clock.request)

@@ -65,13 +65,13 @@ class Exchange:
             extra: further header lines, each ended by CRLF.
         """
         rendered = self._render(status, sum(map(len, body)), content_type, extra)
-        self.respond_again(rendered, body)
+        self.respond_again(rendered, () if self.head.method == b"HEAD" else body)
         return rendered
 
     def respond_again(self, rendered: bytes, body: Sequence[Buffer]) -> None:
         """Answer with a head that was rendered for a request with the same head and a body of the same length."""
         if self.reply is None:
-            self.reply = [rendered, *body]
+            self.reply = [rendered] if self.head.method == b"HEAD" else [rendered, *body]
             self.on_abandoned = None
             self._connection.exchange_done(self)
 

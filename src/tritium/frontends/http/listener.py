@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 
 from tritium.errors import UnavailableError
@@ -50,6 +51,7 @@ class HttpListener:
             raise UnavailableError(f"Socket '{address}:{options.port}' {detail}") from None
         for sock in self._server.sockets:
             self.port = sock.getsockname()[1]
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # inherited: finds clients that vanished
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
     def _connect(self) -> asyncio.BaseProtocol:

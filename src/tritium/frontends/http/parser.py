@@ -18,7 +18,10 @@ from tritium.frontends.http.head import HeadCache, RequestHead
 from tritium.options import HttpOptions
 
 MAX_TARGET_BYTES = 8192
-_SINGLE_HEADERS = frozenset((b"host", b"content-length", b"inference-header-content-length", b"content-encoding"))
+_SINGLE_HEADERS = frozenset(
+    (b"host", b"content-length", b"transfer-encoding", b"inference-header-content-length", b"content-encoding")
+)
+_CHUNK_OVERHEAD_BYTES = 16  # a size of ten digits, its CRLF and that of the data, and a few for an extension
 _BLANK_LINE = b"\r\n\r\n"
 
 
@@ -55,7 +58,8 @@ class RequestParser:
         self._head: RequestHead | None = None
         self._refusal: HttpRefusal | None = None
         self._candidate = b""  # the bytes of the head that the parser reads, if they are all there
-        self._received = 0  # bytes of the head so far
+        self._received = 0  # bytes of the head, and of a chunked body as it was sent, so far
+        self._began = False  # a request began in the piece that is being parsed
         self.awaiting_body: RequestBody | None = None
         self.direct = False  # the body is received past the parser
         self.mid_head = False
@@ -135,6 +139,7 @@ class RequestParser:
             self._owner.on_request(head, body.take())
 
     def _parse(self, piece: memoryview) -> None:
+        self._began = False
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -143,16 +148,26 @@ class RequestParser:
             raise self._refusal or HttpRefusal(400, f"malformed HTTP request: {error}") from None
         if self._refusal is not None:
             raise self._refusal
-        if self.mid_head:
-            self._received += len(piece)
-            if self._received > self._options.max_header_bytes:
-                raise _header_refusal(self._options.max_header_bytes)
+        if not self._began:  # else an unknown part of the piece, which is one read at most, belongs to earlier requests
+            self._count(len(piece))
+
+    def _count(self, size: int) -> None:
+        """Bound what httptools may collect: a head, or the extensions and trailers of a chunked body."""
+        self._received += size
+        limit = self._options.max_header_bytes
+        if self.mid_head and self._received > limit:
+            raise _header_refusal(limit)
+        body = self.awaiting_body
+        if body is not None:
+            overhead = self._received - body.size
+            if overhead > limit + self._options.max_chunks * _CHUNK_OVERHEAD_BYTES:
+                raise HttpRefusal(431, "extensions and trailers of the chunked body are too long")
 
     # -- called by httptools; what goes wrong is kept, for httptools would wrap it --------------------------------
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self.mid_head = True
+        self.mid_head = self._began = True
         self._received = 0
         self._reset_head()
 
@@ -167,6 +182,8 @@ class RequestParser:
         self._header_count += 1
         if self._header_count > self._options.max_headers:
             self._refusal = HttpRefusal(431, f"request has more than {self._options.max_headers} headers")
+            return
+        if self._head is not None:  # a trailer: what it says comes too late to be heard
             return
         name = name.lower()
         if name in self._headers and name in _SINGLE_HEADERS:
@@ -199,6 +216,9 @@ class RequestParser:
         path = self._target.partition(b"?")[0]
         if not path.startswith(b"/"):
             path = _absolute_form(path)
+        coding = self._headers.get(b"transfer-encoding")
+        if coding is not None and coding.strip().lower() != b"chunked":
+            raise HttpRefusal(501, "transfer coding is not supported, expected 'chunked'")
         announced = self._headers.get(b"content-length")
         head = RequestHead(
             parser.get_method(),

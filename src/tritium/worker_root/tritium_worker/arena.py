@@ -32,7 +32,7 @@ class ArenaWriter:
         self._limit_bytes = limit_bytes
         self._end = 0
         self._blocks: Dict[int, mmap.mmap] = {}
-        self._sizes: Dict[int, int] = {}
+        self._held: Dict[int, int] = {}  # sizes of the blocks that the reader has
         self._free: Dict[int, List[int]] = {}
         self._free_bytes = 0
 
@@ -49,15 +49,15 @@ class ArenaWriter:
             offset = self._end
             os.ftruncate(self._fd, offset + size)
             self._blocks[offset] = mmap.mmap(self._fd, size, offset=offset)
-            self._sizes[offset] = size
             self._end += size
+        self._held[offset] = size
         # numpy copies large blocks without the GIL's help of slicing, and twice as fast as mmap's own slices
         np.frombuffer(self._blocks[offset], np.uint8, len(buffer))[:] = np.frombuffer(buffer, np.uint8)
         return offset
 
     def release(self, offset: int) -> None:
-        """The reader is done with the block at ``offset``."""
-        size = self._sizes.get(offset)
+        """The reader is done with the block at ``offset``; an offset that it does not have is ignored."""
+        size = self._held.pop(offset, None)
         if size is None:
             return
         self._free.setdefault(size, []).append(offset)
@@ -87,7 +87,7 @@ class ArenaReader:
             self._blocks[offset] = known
         lease = np.frombuffer(known[1], np.uint8, nbytes)
         weakref.finalize(lease, self._done.append, offset).atexit = False
-        return memoryview(lease)
+        return lease.data
 
     def take_released(self) -> List[int]:
         """Offsets of blocks that nobody looks at any more, since the last call. Safe beside other threads."""

@@ -132,7 +132,7 @@ class Worker:
 
     def _error_part(self, code: int, text: str) -> Part:
         meta = json.dumps({"error": [int(code), text]}, ensure_ascii=False).encode("utf-8", "replace")
-        return Part(b"[[],[]]", meta, (), ())
+        return b"[[],[]]", meta, (), (), 0
 
     def _report(self, text: str) -> None:
         self._channel.send_control(frames.FAILURE, {"traceback": text})

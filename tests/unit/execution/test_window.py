@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from tritium.execution.window import InFlightWindow
+
+
+def after(elapsed_ns: int, batches: int = 100) -> InFlightWindow:
+    window = InFlightWindow()
+    for _ in range(batches):
+        window.note(elapsed_ns)
+    return window
+
+
+def test_begins_with_one_batch() -> None:
+    assert InFlightWindow().size == 1
+
+
+@pytest.mark.parametrize("elapsed_ns", [300_000, 1_000_000, 10**12])
+def test_batches_that_take_long_are_not_given_in_advance(elapsed_ns: int) -> None:
+    assert after(elapsed_ns).size == 1
+
+
+@pytest.mark.parametrize(("elapsed_ns", "size"), [(0, 8), (10_000, 8), (100_000, 3), (250_000, 2)])
+def test_quick_batches_are_given_in_advance_up_to_a_bound(elapsed_ns: int, size: int) -> None:
+    assert after(elapsed_ns).size == size
+
+
+def test_a_slow_batch_closes_the_window_again() -> None:
+    window = after(10_000)
+    window.note(100_000_000)
+    assert window.size == 1
