@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from dataclasses import replace
 
 from tritium.errors import TritiumError
 from tritium.execution.launcher import Launcher
+from tritium.execution.memory import settle
 from tritium.frontends.http.handlers import HttpApi
 from tritium.frontends.http.listener import HttpListener
 from tritium.frontends.http.metrics_api import MetricsApi
@@ -26,6 +26,17 @@ from tritium.repository.loader import LoadOptions, ModelLoader
 from tritium.repository.manager import ModelRepositoryManager
 from tritium.repository.prepare import DEFAULT_MAX_BATCH_SIZE, PrepareOptions
 from tritium.server import InferenceServer
+from tritium.startup_report import (
+    Endpoint,
+    backend_rows,
+    backend_table,
+    model_table,
+    option_rows,
+    option_table,
+    ready_line,
+    repository_agent_table,
+    status_cell,
+)
 
 logger = logging.getLogger("tritium.serve")
 
@@ -47,6 +58,7 @@ class Service:
         self._report = report
         self._launcher = Launcher()
         self._listeners: list[HttpListener] = []
+        self._endpoints: dict[str, Endpoint] = {}
         self._stop = asyncio.Event()
         self._signals = 0
 
@@ -76,28 +88,40 @@ class Service:
             return 0
         loading.result()
         failed = bool(manager.failures) or any(v.model is None for v in manager.versions())
-        self._report_models(manager)
+        server = InferenceServer(
+            manager, server_id=options.server_id, strict_readiness=options.strict_readiness
+        )
+        self._report_start(manager, server)
         if failed:
             logger.error("Internal: failed to load all models")
             if options.exit_on_error:
                 await manager.stop()
                 self._report("error: creating server: Internal - failed to load all models")
                 return 1
-        server = InferenceServer(
-            manager, server_id=options.server_id, strict_readiness=options.strict_readiness
-        )
         await self._listen(server)
-        gc.collect()
-        gc.freeze()  # models and code stay; collections look at requests only
+        settle()
         server.open()
+        self._report_ready(manager)
         await stopping
         return await self._shut_down(server, manager)
 
-    def _report_models(self, manager: ModelRepositoryManager) -> None:
-        for version in manager.versions():
-            self._report(f"{version.name} {version.version} {version.state.value} {version.reason}")
-        for name, reason in manager.failures.items():
-            self._report(f"{name} - {reason}")
+    def _report_start(self, manager: ModelRepositoryManager, server: InferenceServer) -> None:
+        """Triton's tables: repository agents, backends, models, options."""
+        versions = [*manager.versions()]
+        backends = [v.model.config.backend for v in versions if v.model is not None]
+        rows = [(v.name, str(v.version), status_cell(v.state.value, v.reason)) for v in versions]
+        rows += [(name, "-", status_cell("UNAVAILABLE", text)) for name, text in manager.failures.items()]
+        self._report(repository_agent_table())
+        self._report(backend_table(backend_rows(backends, self._options)))
+        self._report(model_table(sorted(rows)))
+        options = option_rows(self._options, version=server.version, extensions=server.extensions)
+        self._report(option_table(options))
+
+    def _report_ready(self, manager: ModelRepositoryManager) -> None:
+        versions = [*manager.versions()]
+        ready = sum(version.model is not None for version in versions)
+        total = len(versions) + len(manager.failures)
+        self._report(ready_line(ready, total, http=self._endpoints.get("HTTPService"), metrics=self._endpoints.get("Metrics Service")))
 
     async def _listen(self, server: InferenceServer) -> None:
         options = self._options
@@ -113,6 +137,7 @@ class Service:
     async def _open(self, what: str, listener: HttpListener, address: str) -> None:
         await listener.start()
         self._listeners.append(listener)
+        self._endpoints[what] = Endpoint(address, listener.port)
         self._report(f"Started {what} at {address}:{listener.port}")
 
     def _on_signal(self, number: int) -> None:

@@ -165,6 +165,10 @@ class ServerProcess:
         times = self._seen.cpu_times()
         return float(times.user + times.system)
 
+    def connections(self) -> int:
+        """Connections of clients that are open."""
+        return sum(bool(found.raddr) for found in self._seen.net_connections())
+
     def open_files(self) -> int:
         """Descriptors of the server's own process."""
         return int(self._seen.num_fds())

@@ -292,7 +292,7 @@ def test_messages_stand_as_they_are_when_the_environment_says_so(
 
 def test_a_log_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(
-        InvalidArgumentError, match="--log-file .*cannot be opened: No such file or directory"
+        InvalidArgumentError, match=r"--log-file .*cannot be opened: No such file or directory"
     ):
         configure(ServerOptions(log_file=tmp_path / "missing" / "log"))
 

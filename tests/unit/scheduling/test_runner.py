@@ -55,6 +55,13 @@ class Rig:
         return one
 
 
+async def open_instance(rig: Rig) -> None:
+    """Let the instance of a rig that could not run take a batch."""
+    rig.instances[0].capacity = 1
+    rig.runner.wake()
+    await turn()
+
+
 async def turn() -> None:
     """Let the loop run what is due."""
     await asyncio.sleep(0)
@@ -64,14 +71,26 @@ def test_a_request_runs_on_a_free_instance_and_is_answered() -> None:
     async def scenario() -> None:
         rig = Rig()
         one = rig.enqueue()
-        assert (rig.runner.pending, rig.runner.busy) == (1, True)
-        await turn()
         assert [batch.requests for batch in rig.instances[0].batches] == [[one]]
         assert (rig.runner.pending, rig.runner.busy) == (0, True)
         rig.instances[0].finish()
         assert rig.answers.finals == [True]
         assert [t.name for t in rig.answers.responses[0].outputs] == ["OUT"]
         assert (rig.statistics.success.count, rig.runner.busy) == (1, False)
+
+    asyncio.run(scenario())
+
+
+def test_the_first_request_does_not_wait_for_the_loop_to_turn_and_the_next_ones_come_together() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10), instances=[FakeInstance(capacity=2)])
+        sizes = []
+        for _ in range(3):
+            rig.enqueue()
+            sizes.append(len(rig.instances[0].batches))
+        await turn()
+        assert sizes == [1, 1, 1]
+        assert [len(batch.requests) for batch in rig.instances[0].batches] == [1, 2]
 
     asyncio.run(scenario())
 
@@ -106,10 +125,8 @@ def test_an_instance_that_cannot_run_gets_nothing_until_the_runner_is_woken() ->
         rig = Rig(instances=[FakeInstance(capacity=0)])
         rig.enqueue()
         await turn()
-        assert rig.instances[0].batches == []
-        rig.instances[0].capacity = 1
-        rig.runner.wake()
-        await turn()
+        assert (rig.instances[0].batches, rig.runner.pending, rig.runner.busy) == ([], 1, True)
+        await open_instance(rig)
         assert len(rig.instances[0].batches) == 1
 
     asyncio.run(scenario())
@@ -128,11 +145,11 @@ def test_every_instance_is_told_when_no_more_batches_come_for_now() -> None:
 
 def test_a_batch_says_its_rows_and_when_it_left() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10))
-        rig.clock.ns = 5_000
+        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10), instances=[FakeInstance(capacity=0)])
         rig.enqueue(rows=2)
         rig.enqueue(rows=3)
-        await turn()
+        rig.clock.ns = 5_000
+        await open_instance(rig)
         (batch,) = rig.instances[0].batches
         assert (batch.rows, batch.dispatched_ns) == (5, 5_000)
 
@@ -141,10 +158,10 @@ def test_a_batch_says_its_rows_and_when_it_left() -> None:
 
 def test_a_failed_batch_fails_each_of_its_requests() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10))
+        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10), instances=[FakeInstance(capacity=0)])
         rig.enqueue()
         rig.enqueue()
-        await turn()
+        await open_instance(rig)
         rig.instances[0].finish(error=InternalError("broken"))
         assert rig.answers.errors == ["broken", "broken"]
         assert rig.statistics.failures[FailureReason.BACKEND] == 2
@@ -182,10 +199,10 @@ def test_requests_wait_for_company_and_leave_when_the_delay_is_over() -> None:
 
 def test_a_cancelled_request_is_counted_and_never_runs() -> None:
     async def scenario() -> None:
-        rig = Rig()
+        rig = Rig(instances=[FakeInstance(capacity=0)])
         gone = rig.enqueue()
         gone.stream.cancel()
-        await turn()
+        await open_instance(rig)
         assert rig.instances[0].batches == []
         assert rig.statistics.failures[FailureReason.CANCELED] == 1
         assert not rig.runner.busy
@@ -195,7 +212,7 @@ def test_a_cancelled_request_is_counted_and_never_runs() -> None:
 
 def test_the_queues_refusal_reaches_the_caller_and_is_no_failure() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DirectPolicy(1))
+        rig = Rig(policy=DirectPolicy(1), instances=[FakeInstance(capacity=0)])
         rig.enqueue()
         with pytest.raises(UnavailableError, match="Exceeds maximum queue size"):
             rig.enqueue()
@@ -260,8 +277,12 @@ def test_stopping_answers_everything_accepted_first_and_takes_nothing_more() -> 
 def test_stopping_ends_although_all_that_waits_was_cancelled() -> None:
     async def scenario() -> None:
         rig = Rig()
+        rig.enqueue()
         rig.enqueue().stream.cancel()
-        await asyncio.wait_for(rig.runner.stop(), 5)
+        stopping = asyncio.ensure_future(rig.runner.stop())
+        await turn()
+        rig.instances[0].finish()
+        await asyncio.wait_for(stopping, 5)
         assert rig.instances[0].stopped
 
     asyncio.run(scenario())

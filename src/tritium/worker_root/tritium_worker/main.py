@@ -151,7 +151,10 @@ def main() -> None:
     """Entry point of the process; see the module's first lines for the arguments."""
     socket_fd, in_fd, out_fd, board_fd, arena_bytes, parent_pid = map(int, sys.argv[1:7])
     die_with_parent(parent_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides
+    # Ctrl-C and a service manager's SIGTERM reach the whole group, but when a worker ends is the server's to say.
+    # A handler, and not SIG_IGN, which programs that the model starts would inherit.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     sys.argv = sys.argv[:1]
     channel = Channel(socket.socket(fileno=socket_fd), in_fd, out_fd, arena_bytes)
     logger.install(lambda record: channel.send_control(frames.LOG, record))

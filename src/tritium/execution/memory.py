@@ -1,0 +1,17 @@
+"""Memory that loading used and serving does not need, back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+
+
+def settle() -> None:
+    """Collect what loading left behind, keep the rest out of later collections, and trim the heap (glibc)."""
+    gc.collect()
+    gc.freeze()  # models and code stay; collections look at requests only
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # measured: 29 of 116 MB after loading one model of 15
+        if trim is not None:
+            trim(0)

@@ -1,0 +1,42 @@
+"""Tests for ``tritium.cli.launch``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tritium.cli.launch import launch
+from tritium.options import ServerOptions
+
+
+def test_the_log_is_open_while_the_server_runs_and_closed_after(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+
+    def run(options: ServerOptions, report: Callable[[str], None]) -> int:
+        logging.getLogger("tritium.test").info("running")
+        report("listening")
+        return 7
+
+    assert launch(ServerOptions(log_file=path), run) == 7
+    lines = path.read_text().splitlines()
+    assert lines[0].endswith('"running"')
+    assert lines[1] == "listening"
+
+
+def test_the_log_is_closed_when_the_server_fails(tmp_path: Path) -> None:
+    def run(options: ServerOptions, report: Callable[[str], None]) -> int:
+        raise RuntimeError("broken")
+
+    before = list(logging.getLogger().handlers)
+    with pytest.raises(RuntimeError, match="broken"):
+        launch(ServerOptions(log_file=tmp_path / "log"), run)
+    assert logging.getLogger().handlers == before
+
+
+def test_a_log_that_cannot_be_opened_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ServerOptions(log_file=tmp_path / "no" / "log")
+    assert launch(options, lambda options, report: 0) == 1
+    assert capsys.readouterr().err.startswith("error: creating server: Invalid argument - --log-file ")

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.repository.doubling import CONFIG, install_backend, write_model
+from tritium.backends.api import WorkerBackend
+from tritium.core.model_config import ModelConfig, ModelParameter
+from tritium.errors import ConfigError, InvalidArgumentError
+from tritium.repository.prepare import Draft, PrepareOptions, complete, draft, finish
+from tritium.repository.scan import ModelEntry, scan_model
+
+PYTHON = 'backend: "python"'
+TENSORS = """
+input { name: "A" data_type: TYPE_FP32 dims: 1 }
+output { name: "B" data_type: TYPE_FP32 dims: 1 }
+"""
+OPTIONS = PrepareOptions()
+
+
+@pytest.fixture(autouse=True)
+def _doubling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_backend(tmp_path / "site", monkeypatch)
+
+
+def entry(root: Path, config: str = CONFIG, versions: tuple[int, ...] = (1,), name: str = "m") -> ModelEntry:
+    for version in versions:
+        (root / name / str(version)).mkdir(parents=True)
+    (root / name).mkdir(exist_ok=True)
+    (root / name / "config.pbtxt").write_text(config)
+    return scan_model(root / name)
+
+
+def completed(found: ModelEntry, options: PrepareOptions = OPTIONS) -> ModelConfig:
+    return complete(found, draft(found, options), options)
+
+
+def test_a_draft_knows_the_backend_and_the_versions(tmp_path: Path) -> None:
+    found = draft(entry(tmp_path, versions=(1, 3)), OPTIONS)
+    assert found.config.name == "m"
+    assert found.backend is not None and found.backend.name == "doubling"
+    assert found.versions == (3,)
+
+
+def test_a_directory_with_just_a_model_file_is_a_model(tmp_path: Path) -> None:
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m" / "1" / "model.py").touch()
+    found = draft(scan_model(tmp_path / "m"), OPTIONS)
+    assert isinstance(found.backend, WorkerBackend)
+    assert found.config.backend == "python"
+
+
+def test_without_auto_completion_a_directory_with_just_a_model_file_has_no_backend(tmp_path: Path) -> None:
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m" / "1" / "model.py").touch()
+    with pytest.raises(InvalidArgumentError):
+        draft(scan_model(tmp_path / "m"), replace(OPTIONS, auto_complete=False))
+
+
+def test_a_problem_that_the_scan_found_is_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the file is odd"):
+        draft(ModelEntry("m", tmp_path, problem="the file is odd"), OPTIONS)
+
+
+def test_a_model_without_versions_is_refused_in_tritons_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        draft(entry(tmp_path, versions=()), OPTIONS)
+    assert str(caught.value) == "at least one version must be available under the version policy of model 'm'"
+
+
+def test_versions_that_are_missing_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = CONFIG + "version_policy { specific { versions: [1, 9] } }"
+    with caplog.at_level(logging.WARNING, "tritium.repository"):
+        assert draft(entry(tmp_path, config), OPTIONS).versions == (1,)
+    assert "version 9 is specified for model 'm'" in caplog.text
+
+
+def test_an_unknown_backend_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="unable to find backend library for backend 'nope'") as caught:
+        draft(entry(tmp_path, 'backend: "nope"' + TENSORS), OPTIONS)
+    assert "onnxruntime, python" in str(caught.value)
+
+
+def test_an_ensemble_has_no_backend(tmp_path: Path) -> None:
+    assert draft(entry(tmp_path, 'platform: "ensemble"' + TENSORS), OPTIONS).backend is None
+
+
+def test_what_the_configuration_leaves_out_is_read_from_the_model(tmp_path: Path) -> None:
+    config = completed(entry(tmp_path, 'backend: "doubling"'))
+    assert [(i.name, i.data_type, i.dims) for i in config.input] == [("IN", "TYPE_FP32", (1,))]
+    assert config.max_batch_size == 4
+
+
+def test_the_default_batch_size_is_an_option(tmp_path: Path) -> None:
+    assert completed(entry(tmp_path, 'backend: "doubling"'), PrepareOptions(default_max_batch_size=7)).max_batch_size == 7
+
+
+def test_completion_says_what_it_makes_of_doubtful_configurations(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "tritium.repository"):
+        completed(entry(tmp_path, 'backend: "doubling"'), PrepareOptions(default_max_batch_size=0))
+    assert all(record.name == "tritium.repository" for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [(CONFIG, PrepareOptions(auto_complete=False)), (PYTHON, OPTIONS), ('platform: "ensemble"' + TENSORS, OPTIONS)],
+    ids=["switched off", "worker", "ensemble"],
+)
+def test_some_configurations_stay_as_they_were_written(
+    tmp_path: Path, config: str, options: PrepareOptions
+) -> None:
+    found = entry(tmp_path, config)
+    drafted = draft(found, options)
+    assert complete(found, drafted, options) is drafted.config
+
+
+def test_a_finished_configuration_is_normalised_and_has_its_labels(tmp_path: Path) -> None:
+    found = entry(tmp_path, CONFIG.replace('"OUT"', '"OUT" label_filename: "labels.txt"'))
+    (tmp_path / "m" / "labels.txt").write_text("cat\ndog\n")
+    prepared = finish(found, completed(found))
+    assert prepared.labels == {"OUT": ("cat", "dog")}
+    assert [(group.name, group.count) for group in prepared.config.instance_group] == [("m", 1)]
+
+
+def test_onnxruntime_gets_two_instances_as_tritons(tmp_path: Path) -> None:
+    found = entry(tmp_path, 'backend: "onnxruntime" default_model_filename: "model.onnx"' + TENSORS)
+    config = draft(found, replace(OPTIONS, auto_complete=False)).config
+    assert finish(found, config).config.instance_group[0].count == 2
+
+
+def test_a_configuration_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
+    found = entry(tmp_path, PYTHON + 'input { name: "A" dims: 1 }')
+    with pytest.raises(ConfigError):
+        finish(found, draft(found, OPTIONS).config)
+
+
+@pytest.mark.parametrize(
+    ("backend", "wanted", "other"), [("python", "process", "thread"), ("doubling", "thread", "process")]
+)
+def test_an_execution_that_the_backend_does_not_have_is_refused(
+    tmp_path: Path, backend: str, wanted: str, other: str
+) -> None:
+    found = entry(tmp_path, f'backend: "{backend}"' + TENSORS)
+    drafted: Draft = draft(found, OPTIONS)
+
+    def with_execution(value: str) -> ModelConfig:
+        return replace(drafted.config, parameters={"TRITIUM_EXECUTION": ModelParameter(value)})
+
+    assert finish(found, with_execution(wanted)).config.backend == backend
+    with pytest.raises(ConfigError, match=f"runs by '{wanted}' only; remove the parameter"):
+        finish(found, with_execution(other))
+
+
+def test_write_model_makes_what_these_tests_read(tmp_path: Path) -> None:
+    assert scan_model(write_model(tmp_path, "w")).versions == (1,)
