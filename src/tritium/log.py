@@ -177,7 +177,7 @@ class ServerLog(logging.Handler):
 
     def flush(self) -> None:
         """Wait until what is queued has been written, or for the close timeout."""
-        if self._writer.is_alive():
+        if not self._closed:
             written = threading.Event()
             self._queue.put(written)
             written.wait(self._close_timeout_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,17 +64,17 @@ def warnings_of(logger_name: str) -> Iterator[list[str]]:
 
 def _check_model(entry: ModelEntry) -> Finding:
     options = PrepareOptions()
-    with warnings_of("tritium") as warnings:
+    with warnings_of("tritium") as texts:
         try:
             found = draft(entry, options)
         except TritiumError as error:
-            return Finding(entry.name, entry.versions, error=str(error), warnings=tuple(warnings))
+            return Finding(entry.name, entry.versions, error=str(error), warnings=tuple(texts))
         problem: str | None = None
         try:
             _check_draft(entry, found, options)
         except TritiumError as error:
             problem = str(error)
-    return Finding(entry.name, found.versions, found.config.backend or "ensemble", problem, tuple(warnings))
+    return Finding(entry.name, found.versions, found.config.backend or "ensemble", problem, tuple(texts))
 
 
 def _check_draft(entry: ModelEntry, found: Draft, options: PrepareOptions) -> None:
@@ -108,7 +109,8 @@ def _check_python(path: Path) -> bool:
     """
     where = f"{path.parent.name}/{path.name}"
     try:
-        tree = ast.parse(path.read_bytes(), filename=where)
+        with warnings.catch_warnings(action="ignore"):  # the compiler's opinion of the model's style
+            tree = ast.parse(path.read_bytes(), filename=where)
     except SyntaxError as error:
         raise ConfigError(f"{where}, line {error.lineno}: {error.msg}") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:

@@ -124,4 +124,6 @@ def _described(kind: type[_IO], tensor: TensorSpec, batching: bool) -> _IO:
     # A scalar (per row) is [1] to clients; a non-batching model may not have an empty reshape.
     reshape = TensorReshape() if batching and not dims else None
     described = kind(name=tensor.name, data_type=tensor.data_type, dims=dims or (1,), reshape=reshape)
-    return replace(described, optional=True) if tensor.optional else described
+    if tensor.optional and isinstance(described, ModelInput):
+        return replace(described, optional=True)
+    return described

@@ -29,7 +29,7 @@ def test_another_form_is_refused_in_tritons_words(text: str) -> None:
         ("onnxruntime,threads=4", "backend 'onnxruntime' of tritium has no setting 'threads'"),
         (
             "nope=4",
-            "tritium has no setting 'nope'; remove --backend-config=nope=4 .supported: default-max-batch-size",
+            "tritium has no setting 'nope'; remove --backend-config=nope=4 .supported: default-max",
         ),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,3 +42,13 @@ def test_a_log_that_cannot_be_opened_ends_it(tmp_path: Path, capsys: pytest.Capt
     options = ServerOptions(log_file=tmp_path / "no" / "log")
     assert launch(options, lambda options, report: 0) == 1
     assert capsys.readouterr().err.startswith("error: creating server: Invalid argument - --log-file ")
+
+
+def test_closed_standard_files_are_opened_so_that_no_socket_takes_their_place() -> None:
+    script = (
+        "import os; from tritium.cli.launch import occupy_standard_files; os.close(0); os.close(2); "
+        "occupy_standard_files(); "
+        "print([os.get_inheritable(fd) and os.path.sameopenfile(fd, os.open(os.devnull, 0)) for fd in (0, 2)])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "[True, True]\n"

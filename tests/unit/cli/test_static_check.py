@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.models import write_onnx_model
 from tritium.cli.static_check import Finding, check_models, warnings_of
 from tritium.repository.scan import scan
 
@@ -25,7 +26,7 @@ def check(root: Path, source: str | None, config: str | None = None) -> Finding:
     "source",
     [
         "class TritonPythonModel:\n    pass\n",
-        "class TritonPythonModel:\n    @staticmethod\n    def auto_complete_config(config):\n        return config\n",
+        "class TritonPythonModel:\n    def auto_complete_config(config):\n        return config\n",
         "from elsewhere import TritonPythonModel\n",
         "from elsewhere import Model as TritonPythonModel\n",
         "from elsewhere import *\n",
@@ -43,12 +44,26 @@ def test_a_file_that_may_bind_the_class_is_fine(source: str, tmp_path: Path) -> 
         ("x = 1\n", "1/model.py has no class TritonPythonModel; expected 'class TritonPythonModel:'"),
         ("class TritonPythonModel\n", "1/model.py, line 1: expected ':'"),
         ("x = '\0'\n", "1/model.py"),
+        ("x = " + "-" * 200_000 + "1\n", "1/model.py cannot be read as Python"),
     ],
 )
 def test_a_file_without_a_model_is_explained(source: str, words: str, tmp_path: Path) -> None:
     error = check(tmp_path, source).error
     assert error is not None
     assert error.startswith(words)
+
+
+def test_warnings_of_the_compiler_are_no_concern(tmp_path: Path) -> None:
+    assert check(tmp_path, "PATTERN = '\\d'\nclass TritonPythonModel:\n    pass\n").error is None
+
+
+def test_a_model_file_is_read_to_complete_its_configuration(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    write_onnx_model(tmp_path, "double")
+    (tmp_path / "double" / "3").mkdir()
+    assert check_models(scan([tmp_path]).models.values())[0].error is not None
+    (tmp_path / "double" / "3" / "model.onnx").write_bytes((tmp_path / "double/1/model.onnx").read_bytes())
+    assert check_models(scan([tmp_path]).models.values()) == [Finding("double", (3,), "onnxruntime")]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

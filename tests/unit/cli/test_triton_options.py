@@ -13,6 +13,7 @@ from tritium.cli.triton_options import RefusedFlagsError, UsageError, options_of
 from tritium.options import ServerOptions
 
 VALUES = [
+    "MIN",
     "execution_count",
     "true",
     "false",
@@ -54,9 +55,9 @@ def test_without_flags_all_else_is_the_default() -> None:
 def test_flags_that_work_set_their_options() -> None:
     found = options(
         "--model-repository=a", "--model-store", "b", "--id=me", "--exit-timeout-secs=5",
-        "--exit-on-error=off", "--disable-auto-complete-config", "--strict-readiness=0", "--model-config-name=h100",
-        "--model-load-thread-count=2", "--http-address=::1", "--http-port=0", "--reuse-http-port=TRUE",
-        "--http-max-input-size=10", "--allow-metrics=false", "--allow-cpu-metrics=false",
+        "--exit-on-error=off", "--disable-auto-complete-config", "--strict-readiness=0",
+        "--model-config-name=h100", "--model-load-thread-count=2", "--http-address=::1", "--http-port=0",
+        "--reuse-http-port=TRUE", "--http-max-input-size=10", "--allow-metrics=false", "--allow-cpu-metrics=false",
         "--metrics-address=::2", "--metrics-port=7", "--log-format=ISO8601", "--log-file=l",
         "--backend-config=default-max-batch-size=3",
     )  # fmt: skip

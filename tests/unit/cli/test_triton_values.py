@@ -12,7 +12,10 @@ PAIR = (
     "Cannot parse pair option due to incorrect number of inputs.--<pair option> argument requires format "
     "<first>:<second>. Found: "
 )
-RESOURCE = "--rate-limit-resource option format is '<resource_name>:<count>:<device>' or '<resource_name>:<count>'. Got "
+RESOURCE = (
+    "--rate-limit-resource option format is '<resource_name>:<count>:<device>' or "
+    "'<resource_name>:<count>'. Got "
+)
 
 
 @pytest.mark.parametrize("text", ["true", "True", "ON", "on", "1"])

@@ -12,8 +12,8 @@ from tritium.core.model_config import (
     ModelOutput,
     SequenceBatching,
     TensorReshape,
-    TensorSpec,
 )
+from tritium.core.model_description import TensorSpec
 from tritium.errors import ConfigError
 
 X = TensorSpec("x", "TYPE_FP32", (-1, 3))
