@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
-from tritium.errors import TritiumError
+from tritium.errors import TritiumError, UnavailableError
 from tritium.execution.launcher import Launcher
 from tritium.execution.memory import settle
 from tritium.frontends.http.handlers import HttpApi
@@ -39,6 +39,12 @@ from tritium.startup_report import (
 )
 
 logger = logging.getLogger("tritium.serve")
+
+_SERVICES = {"HTTP": "HTTPService", "Metrics": "Metrics Service"}  # as Triton's start-up lines call them
+
+
+class StartError(Exception):
+    """The server cannot start; the text is the last line that it prints."""
 
 
 def run(options: ServerOptions, report: Callable[[str], None] = lambda _: None) -> int:
@@ -70,8 +76,10 @@ class Service:
         try:
             return await self._serve()
         except TritiumError as error:
-            logger.error("%s", error)
             self._report(f"error: creating server: {error.code.text} - {error}")
+            return 1
+        except StartError as error:
+            self._report(str(error))
             return 1
         finally:
             self._launcher.close()
@@ -83,9 +91,8 @@ class Service:
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not loading.done():
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
-            return 0
+            # A model that is being loaded may never come back; its thread or worker ends with the process.
+            self._exit_now("stopped while models were loading", status=0)
         loading.result()
         failed = bool(manager.failures) or any(v.model is None for v in manager.versions())
         server = InferenceServer(
@@ -98,7 +105,11 @@ class Service:
                 await manager.stop()
                 self._report("error: creating server: Internal - failed to load all models")
                 return 1
-        await self._listen(server)
+        try:
+            await self._listen(server)
+        except StartError:
+            await manager.stop()
+            raise
         settle()
         server.open()
         self._report_ready(manager)
@@ -110,10 +121,10 @@ class Service:
         versions = [*manager.versions()]
         backends = [v.model.config.backend for v in versions if v.model is not None]
         rows = [(v.name, str(v.version), status_cell(v.state.value, v.reason)) for v in versions]
-        rows += [(name, "-", status_cell("UNAVAILABLE", text)) for name, text in manager.failures.items()]
+        rows += [(name, "-", status_cell("UNAVAILABLE", text)) for name, text in sorted(manager.failures.items())]
         self._report(repository_agent_table())
         self._report(backend_table(backend_rows(backends, self._options)))
-        self._report(model_table(sorted(rows)))
+        self._report(model_table(rows))
         options = option_rows(self._options, version=server.version, extensions=server.extensions)
         self._report(option_table(options))
 
@@ -121,24 +132,27 @@ class Service:
         versions = [*manager.versions()]
         ready = sum(version.model is not None for version in versions)
         total = len(versions) + len(manager.failures)
-        self._report(ready_line(ready, total, http=self._endpoints.get("HTTPService"), metrics=self._endpoints.get("Metrics Service")))
+        self._report(ready_line(ready, total, http=self._endpoints.get("HTTP"), metrics=self._endpoints.get("Metrics")))
 
     async def _listen(self, server: InferenceServer) -> None:
         options = self._options
         if options.http.enabled:
             api = HttpApi(server, max_input_bytes=options.http.max_input_bytes)
-            await self._open("HTTPService", HttpListener(api, options.http), options.http.address)
+            await self._open("HTTP", HttpListener(api, options.http), options.http.address)
         if options.metrics.enabled:
             metrics = MetricsApi(server, cpu=options.metrics.cpu)
             address = options.metrics.address or options.http.address
             at = replace(HttpOptions(), address=address, port=options.metrics.port, reuse_port=options.http.reuse_port)
-            await self._open("Metrics Service", HttpListener(metrics, at), address)
+            await self._open("Metrics", HttpListener(metrics, at), address)
 
     async def _open(self, what: str, listener: HttpListener, address: str) -> None:
-        await listener.start()
+        try:
+            await listener.start()
+        except UnavailableError as error:
+            raise StartError(f"failed to start {what} service: {error.code.text} - {error} ") from error
         self._listeners.append(listener)
         self._endpoints[what] = Endpoint(address, listener.port)
-        self._report(f"Started {what} at {address}:{listener.port}")
+        self._report(f"Started {_SERVICES[what]} at {address}:{listener.port}")
 
     def _on_signal(self, number: int) -> None:
         self._signals += 1
@@ -147,10 +161,10 @@ class Service:
             self._exit_now("second signal: exiting without waiting")
         self._stop.set()
 
-    def _exit_now(self, reason: str) -> None:
+    def _exit_now(self, reason: str, *, status: int = 1) -> None:
         logger.error("%s", reason)
         logging.shutdown()
-        os._exit(1)  # workers follow by their parent-death signal
+        os._exit(status)  # workers follow by their parent-death signal
 
     async def _shut_down(self, server: InferenceServer, manager: ModelRepositoryManager) -> int:
         """Finish what was accepted, within the exit timeout."""

@@ -75,7 +75,6 @@ BROKEN = {
     "byte order mark": b"\xef\xbb\xbf" + GOOD,
     "UTF-16": GOOD.decode().encode("utf-16"),
     "NUL in front": b"\0" + GOOD,
-    "NUL behind": GOOD + b"\0",
     "second document": GOOD + GOOD,
     "tail": GOOD + b"x",
     "1e400": with_data(b"[1e400,2,3]"),
@@ -134,6 +133,7 @@ def test_t32_broken_documents_are_the_clients_mistake(server: ServerProcess, nam
 
 STRANGE = {
     "NaN and infinities": with_data(b"[NaN,Infinity,-Infinity]"),
+    "NUL behind": GOOD + b"\0",  # the end for rapidjson, and so for Triton
     "white space": b" \t\r\n" + GOOD.replace(b",", b" ,\n\t") + b"\n",
     "unknown members": GOOD[:-1] + b',"model_name":"x","more":{"a":[1,null]}}',
     "unicode id": GOOD[:-1] + ',"id":"ü€😀"}'.encode(),
@@ -156,9 +156,9 @@ def test_t32_not_a_number_comes_back_as_triton_writes_it(server: ServerProcess) 
 
 
 def seconds(server: ServerProcess, body: bytes, model: str = "echo") -> float:
-    """The best of three: how long the answer takes, which must not be a 500."""
+    """The best of two: how long the answer takes, which must not be a 500."""
     best = 1e9
-    for _ in range(3):
+    for _ in range(2):
         began = time.monotonic()
         reply = server.infer(model, body)
         best = min(best, time.monotonic() - began)
@@ -195,9 +195,9 @@ def sized(kind: str, megabytes: int) -> bytes:
      "deep rows", "white space", "inputs", "outputs", "shape", "digits", "zeros behind the dot"],
 )  # fmt: skip
 def test_t32_time_grows_with_size_and_no_faster(server: ServerProcess, kind: str) -> None:
-    small, large = seconds(server, sized(kind, 1)), seconds(server, sized(kind, 8))
-    assert large < 12 * max(small, 0.01)
-    assert large < 8 * 0.5, "half a second for a megabyte is far too long"
+    small, large = seconds(server, sized(kind, 1)), seconds(server, sized(kind, 4))
+    assert large < 6 * max(small, 0.01)
+    assert large < 4 * 0.5, "half a second for a megabyte is far too long"
     server.assert_three_ok()
 
 

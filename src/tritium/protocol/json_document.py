@@ -6,6 +6,7 @@ the same, the code is INVALID_ARG (docs/compatibility.md, 'client errors').
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -68,14 +69,15 @@ def read_infer_document(raw: Buffer) -> InferDocument:
 
 
 def parse(raw: Buffer) -> Any:
-    """Any JSON document, with NaN and Infinity allowed, as rapidjson reads it.
+    """Any JSON document that rapidjson accepts, with NaN and Infinity allowed.
 
     Raises:
         InvalidArgumentError: with rapidjson's message and the byte offset.
     """
     check_depth(raw)
     try:
-        return rapidjson.loads(bytes(raw), number_mode=rapidjson.NM_NAN | rapidjson.NM_NATIVE)
+        rapidjson.loads(bytes(raw), number_mode=rapidjson.NM_NAN | rapidjson.NM_NATIVE)
+        return json.loads(bytes(raw).decode())  # rapidjson's own numbers may be off in the last place
     except rapidjson.JSONDecodeError as error:
         found = _PARSE_ERROR.match(str(error))
         detail = f"{found[2]} at {found[1]}" if found else str(error)

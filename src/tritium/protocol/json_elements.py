@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -76,7 +75,7 @@ def _typed(data: Any, types: type | tuple[type, ...], datatype: DataType, kind_t
     """``data`` flattened, each element checked."""
     if not isinstance(data, list):
         raise InvalidArgumentError(f"Unable to parse 'data': {accessor_text('array')}")
-    elements = list(_flatten(data, 1))
+    elements = _flatten(data)
     for element in elements:
         if not isinstance(element, types) or (isinstance(element, bool) and datatype is not DataType.BOOL):
             if datatype is DataType.BYTES:
@@ -85,14 +84,21 @@ def _typed(data: Any, types: type | tuple[type, ...], datatype: DataType, kind_t
     return elements
 
 
-def _flatten(values: list[Any], depth: int) -> Iterator[Any]:
-    if depth > MAX_DEPTH:
-        raise InvalidArgumentError(f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})")
-    for value in values:
-        if isinstance(value, list):
-            yield from _flatten(value, depth + 1)
+def _flatten(values: list[Any]) -> list[Any]:
+    """All elements, in order. Each is touched once, however deep it lies."""
+    elements: list[Any] = []
+    levels = [iter(values)]
+    while levels:
+        for value in levels[-1]:
+            if isinstance(value, list):
+                if len(levels) == MAX_DEPTH:
+                    raise InvalidArgumentError(f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})")
+                levels.append(iter(value))
+                break
+            elements.append(value)
         else:
-            yield value
+            levels.pop()
+    return elements
 
 
 def encode_elements(tensor: Tensor) -> bytes:

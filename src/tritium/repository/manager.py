@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tritium.core.model import Model
-from tritium.errors import InvalidArgumentError, ModelNotFoundError, TritiumError
+from tritium.errors import ModelNotFoundError, TritiumError
 from tritium.repository.lifecycle import ModelVersion, VersionState
 from tritium.repository.loader import ModelLoader
 from tritium.repository.scan import ModelEntry, scan
@@ -39,19 +39,18 @@ class ModelRepositoryManager:
         """Load every model, or those of ``names``. What fails is in ``failures`` or in its version's reason.
 
         Raises:
-            TritiumError: a repository cannot be read, or a name is in none.
+            UnavailableError: a repository cannot be read.
         """
         snapshot = await asyncio.to_thread(scan, self._roots, config_name=self._config_name)
         for warning in snapshot.warnings:
             logger.warning("%s", warning)
-        wanted = list(snapshot.models) if names is None else list(names)
+        wanted = list(snapshot.models) if names is None else list(dict.fromkeys(names))
         for name in wanted:
             if name not in snapshot.models:
-                raise InvalidArgumentError(
-                    f"failed to poll model '{name}': model not found in any model repository."
-                )
+                self.failures[name] = f"failed to poll model '{name}': model not found in any model repository."
+                logger.error("%s", self.failures[name])
         async with asyncio.TaskGroup() as loads:
-            for name in wanted:
+            for name in filter(snapshot.models.__contains__, wanted):
                 loads.create_task(self._load(snapshot.models[name]), name=f"load-{name}")
 
     async def _load(self, entry: ModelEntry) -> None:

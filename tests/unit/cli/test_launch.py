@@ -46,9 +46,10 @@ def test_a_log_that_cannot_be_opened_ends_it(tmp_path: Path, capsys: pytest.Capt
 
 def test_closed_standard_files_are_opened_so_that_no_socket_takes_their_place() -> None:
     script = (
-        "import os; from tritium.cli.launch import occupy_standard_files; os.close(0); os.close(2); "
-        "occupy_standard_files(); "
-        "print([os.get_inheritable(fd) and os.path.sameopenfile(fd, os.open(os.devnull, 0)) for fd in (0, 2)])"
+        "import os; from tritium.cli.launch import occupy_standard_files; os.close(0); os.close(2)\n"
+        "occupy_standard_files()\n"
+        "null = os.open(os.devnull, 0)\n"
+        "print([os.get_inheritable(fd) and os.path.sameopenfile(fd, null) for fd in (0, 2)])"
     )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "[True, True]\n"

@@ -13,8 +13,6 @@ from tritium.options import ServerOptions
 
 # Not for `tritium serve`: the mode follows from --load-model, and levels are chosen by --log-level.
 IMPLIED = {"model_control_mode", "log_silenced"}
-# A field that nothing reads has no flag, as it would be ignored in silence.
-WITHOUT_EFFECT = {"debug_errors"}
 
 
 def parse(*argv: str) -> ServerOptions:
@@ -28,7 +26,7 @@ def test_a_repository_alone_gives_the_defaults() -> None:
 
 
 def test_every_option_has_a_flag() -> None:
-    assert set(setting_names()) - {flag.setting for flag in all_flags()} <= IMPLIED | WITHOUT_EFFECT
+    assert set(setting_names()) - {flag.setting for flag in all_flags()} <= IMPLIED
 
 
 def test_every_flag_has_an_option() -> None:

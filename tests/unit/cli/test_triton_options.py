@@ -57,9 +57,9 @@ def test_flags_that_work_set_their_options() -> None:
         "--model-repository=a", "--model-store", "b", "--id=me", "--exit-timeout-secs=5",
         "--exit-on-error=off", "--disable-auto-complete-config", "--strict-readiness=0",
         "--model-config-name=h100", "--model-load-thread-count=2", "--http-address=::1", "--http-port=0",
-        "--reuse-http-port=TRUE", "--http-max-input-size=10", "--allow-metrics=false", "--allow-cpu-metrics=false",
+        "--reuse-http-port=TRUE", "--http-max-input-size=10", "--allow-metrics=off",
         "--metrics-address=::2", "--metrics-port=7", "--log-format=ISO8601", "--log-file=l",
-        "--backend-config=default-max-batch-size=3",
+        "--allow-cpu-metrics=false", "--backend-config=default-max-batch-size=3",
     )  # fmt: skip
     assert found.model_repositories == (Path("a"), Path("b"))
     assert (found.server_id, found.exit_timeout_s, found.exit_on_error) == ("me", 5, False)

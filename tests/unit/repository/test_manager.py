@@ -138,13 +138,14 @@ def test_some_models_can_be_chosen(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_chosen_model_that_is_nowhere_is_refused_in_tritons_words(tmp_path: Path) -> None:
+def test_a_chosen_model_that_is_nowhere_is_a_failure_in_tritons_words_and_the_others_are_loaded(tmp_path: Path) -> None:
     async def scenario() -> None:
         rig = Rig(tmp_path, "a/1")
-        with pytest.raises(InvalidArgumentError) as caught:
-            await rig.manager.load_all(["a", "nope"])
-        assert str(caught.value) == "failed to poll model 'nope': model not found in any model repository."
-        assert rig.states() == []
+        await rig.manager.load_all(["a", "nope"])
+        assert rig.manager.failures == {
+            "nope": "failed to poll model 'nope': model not found in any model repository."
+        }
+        assert [name for name, *_ in rig.states()] == ["a"]
 
     asyncio.run(scenario())
 

@@ -65,7 +65,7 @@ class Exchange:
             extra: further header lines, each ended by CRLF.
         """
         rendered = self._render(status, sum(map(len, body)), content_type, extra)
-        self.respond_again(rendered, () if self.head.method == b"HEAD" else body)
+        self.respond_again(rendered, body)
         return rendered
 
     def respond_again(self, rendered: bytes, body: Sequence[Buffer]) -> None:

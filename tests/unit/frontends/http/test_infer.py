@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.builders import FakeScheduler, echo, echo_config, model, model_input, model_output, tensor
+from tests.unit.frontends.http.fakes import FakeModels, Reply, exchange, reply_of, server
+from tritium.core.model import Model
+from tritium.core.request import InferenceRequest
+from tritium.core.response import InferenceResponse
+from tritium.errors import InternalError, UnavailableError
+from tritium.frontends.http.exchange import Exchange
+from tritium.frontends.http.handlers import HttpApi
+from tritium.server import InferenceServer
+
+PATH = "/v2/models/echo/infer"
+DATA = np.array([[1.5, 2.5]], "<f4").tobytes()
+
+
+def json_body(**more: Any) -> bytes:
+    entry = {"name": "IN", "shape": [1, 2], "datatype": "FP32", "data": [1.5, 2.5]}
+    return json.dumps({"inputs": [entry], **more}).encode()
+
+
+def binary_body(data: bytes = DATA, **more: Any) -> tuple[bytes, int]:
+    """A body, and the bytes of its JSON."""
+    entry = {"name": "IN", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": len(data)}}
+    text = json.dumps({"inputs": [entry], "parameters": {"binary_data_output": True}, **more}).encode()
+    return text + data, len(text)
+
+
+class Client:
+    """Sends requests with one head each to one API, as connections do."""
+
+    def __init__(self, *models: Model, max_input_bytes: int = 1 << 20) -> None:
+        self.server: InferenceServer = server(*(models or (model(),)))
+        self.api = HttpApi(self.server, max_input_bytes=max_input_bytes)
+        self._plans: dict[object, Callable[[Exchange], None]] = {}
+
+    def start(self, body: bytes, path: str = PATH, **headers: str | int) -> Exchange:
+        given = {name.replace("_", "-").encode(): str(value).encode() for name, value in headers.items()}
+        one = exchange("POST", path, body, headers=given)
+        key = path, len(body), tuple(given.items())
+        if key not in self._plans:
+            self._plans[key] = self.api.plan(one.head)
+        one.head.plan = self._plans[key]
+        self.api.handle(one)
+        return one
+
+    def post(self, body: bytes, path: str = PATH, **headers: str | int) -> Reply:
+        return reply_of(self.start(body, path, **headers))
+
+    def post_binary(self, data: bytes = DATA, **more: Any) -> Reply:
+        body, length = binary_body(data, **more)
+        return self.post(body, inference_header_content_length=length)
+
+
+async def settled(one: Exchange) -> Reply:
+    """The reply of an exchange that another thread works on."""
+    while one.reply is None:
+        await asyncio.sleep(0)
+    return reply_of(one)
+
+
+def failing(error: Exception) -> FakeScheduler:
+    """A scheduler that refuses everything."""
+
+    def refuse(request: InferenceRequest) -> None:
+        raise error
+
+    return FakeScheduler(refuse)
+
+
+def test_json_comes_back_as_json() -> None:
+    reply = Client().post(json_body(id="q"))
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "application/json")
+    assert json.loads(reply.body) == {
+        "id": "q",
+        "model_name": "echo",
+        "model_version": "1",
+        "outputs": [{"name": "OUT", "datatype": "FP32", "shape": [1, 2], "data": [1.5, 2.5]}],
+    }
+
+
+def test_binary_comes_back_as_binary_behind_the_length_of_the_json() -> None:
+    reply = Client().post_binary()
+    assert reply.headers["Content-Type"] == "application/octet-stream"
+    length = int(reply.headers["Inference-Header-Content-Length"])
+    assert json.loads(reply.body[:length])["outputs"][0]["parameters"] == {"binary_data_size": 8}
+    assert reply.body[length:] == DATA
+
+
+def test_empty_binary_outputs_leave_a_plain_json_reply() -> None:
+    body = json.dumps(
+        {
+            "inputs": [{"name": "IN", "shape": [1, 0], "datatype": "FP32", "parameters": {"binary_data_size": 0}}],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    reply = Client().post(body, inference_header_content_length=len(body))
+    assert reply.headers["Content-Type"] == "application/json"
+    assert "Inference-Header-Content-Length" not in reply.headers
+
+
+def test_requests_of_one_form_get_their_own_answers() -> None:
+    client = Client()
+    for value in (1.0, 2.0, 3.0, 4.0):
+        data = np.array([[value, -value]], "<f4").tobytes()
+        reply = client.post_binary(data, id="same")
+        length = int(reply.headers["Inference-Header-Content-Length"])
+        assert reply.body[length:] == data
+        assert json.loads(reply.body[:length])["id"] == "same"
+
+
+def test_a_form_is_forgotten_when_the_json_changes() -> None:
+    client = Client()
+    ids = []
+    for name in ("a", "a", "b", "a"):
+        reply = client.post_binary(id=name)
+        ids.append(json.loads(reply.body[: int(reply.headers["Inference-Header-Content-Length"])])["id"])
+    assert ids == ["a", "a", "b", "a"]
+
+
+def test_a_form_is_forgotten_when_another_model_has_taken_the_name() -> None:
+    client = Client(model(version=1))
+    client.post_binary()
+    client.post_binary()
+    assert isinstance(client.server.models, FakeModels)
+    client.server.models.models[0] = model(version=2)
+    assert b'"model_version":"2"' in client.post_binary().body
+
+
+def test_replies_of_a_form_follow_the_shapes_that_the_model_gives() -> None:
+    lengths = iter([1, 2, 1, 2, 2, 0])
+
+    def run(request: InferenceRequest) -> None:
+        output = tensor(np.zeros((1, next(lengths)), np.float32), "OUT")
+        request.stream.send(InferenceResponse([output]), final=True)
+
+    client = Client(model(scheduler=FakeScheduler(run)))
+    shapes = []
+    for _ in range(6):
+        reply = client.post_binary()
+        length = int(reply.headers.get("Inference-Header-Content-Length", len(reply.body)))
+        (output,) = json.loads(reply.body[:length])["outputs"]
+        assert len(reply.body) - length == output["parameters"]["binary_data_size"]
+        shapes.append(output["shape"][1])
+    assert shapes == [1, 2, 1, 2, 2, 0]
+
+
+def test_many_forms_of_reply_do_not_pile_up_and_stay_right() -> None:
+    sizes = iter([*range(1, 101), 1])
+
+    def run(request: InferenceRequest) -> None:
+        output = tensor(np.zeros((1, next(sizes)), np.float32), "OUT")
+        request.stream.send(InferenceResponse([output]), final=True)
+
+    client = Client(model(scheduler=FakeScheduler(run)))
+    found = []
+    for _ in range(101):
+        reply = client.post_binary()
+        found.append((len(reply.body) - int(reply.headers["Inference-Header-Content-Length"])) // 4)
+    assert found == [*range(1, 101), 1]
+
+
+def test_errors_and_parameters_of_known_forms_are_not_left_out() -> None:
+    responses = iter(
+        [
+            InferenceResponse([tensor([[1.0]], "OUT")]),
+            InferenceResponse([tensor([[1.0]], "OUT")]),
+            InferenceResponse([tensor([[1.0]], "OUT")], parameters={"x": 1}),
+            InferenceResponse(error=InternalError("broken")),
+        ]
+    )
+    scheduler = FakeScheduler(lambda request: request.stream.send(next(responses), final=True))
+    client = Client(model(scheduler=scheduler))
+    replies = [client.post_binary() for _ in range(4)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 500]
+    assert b'"parameters":{"x":1}' in replies[2].body
+    assert json.loads(replies[3].body) == {"error": "broken"}
+
+
+def test_classes_of_a_known_form_are_made_anew() -> None:
+    client = Client(model(labels={"OUT": ("cat", "dog")}))
+    outputs = [{"name": "OUT", "parameters": {"binary_data": True, "classification": 1}}]
+    found = []
+    for values in ([1.0, 2.0], [2.0, 1.0], [1.0, 2.0]):
+        reply = client.post_binary(np.array([values], "<f4").tobytes(), outputs=outputs)
+        found.append(reply.body[-3:])
+    assert found == [b"dog", b"cat", b"dog"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text", "kind"),
+    [
+        (b"x", 400, "failed to parse the request JSON buffer: Invalid value. at 0", "application/json"),
+        (json_body(outputs=[{"name": "ZZ"}]), 400, "unexpected inference output 'ZZ' for model 'echo'", "application/json"),
+        (json_body(parameters={"priority": -1}), 400, "Unable to parse 'priority'", "application/json"),
+    ],
+)
+def test_mistakes_are_answered_with_json(body: bytes, status: int, text: str, kind: str) -> None:
+    reply = Client().post(body)
+    assert (reply.status, reply.headers["Content-Type"]) == (status, kind)
+    assert text in json.loads(reply.body)["error"]
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "1.0", "9" * 19, ""])
+def test_a_header_length_that_is_no_number_is_refused(value: str) -> None:
+    reply = Client().post(json_body(), inference_header_content_length=value)
+    assert reply.status == 400
+    assert json.loads(reply.body) == {
+        "error": f"Unable to parse Inference-Header-Content-Length, got: {value}"
+    }
+
+
+def test_a_body_of_raw_bytes_is_a_request() -> None:
+    reply = Client().post(DATA, inference_header_content_length=0)
+    assert reply.body.endswith(DATA)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/v2/models/nope/infer", "Request for unknown model: 'nope' is not found"),
+        ("/v2/models/echo/versions/9/infer", "Request for unknown model: 'echo' version 9 is not found"),
+    ],
+)
+def test_a_model_that_is_not_there_is_not_found(path: str, text: str) -> None:
+    reply = Client().post(json_body(), path)
+    assert (reply.status, json.loads(reply.body)) == (404, {"error": text})
+    assert reply.headers["Content-Type"] == "text/plain"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_queue_that_is_full_says_to_come_again(times: int) -> None:
+    accepted = [True] * (times - 1)
+
+    def run(request: InferenceRequest) -> None:
+        if not accepted:
+            raise UnavailableError("Exceeds maximum queue size")
+        accepted.pop()
+        echo(request)
+
+    client = Client(model(scheduler=FakeScheduler(run)))
+    reply = [client.post_binary() for _ in range(times)][-1]
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+
+
+def test_a_failure_of_the_model_is_its_answer() -> None:
+    scheduler = FakeScheduler(lambda request: request.stream.fail(InternalError("broken")))
+    reply = Client(model(scheduler=scheduler)).post(json_body())
+    assert (reply.status, reply.body, reply.headers["Content-Type"]) == (500, b'{"error":"broken"}', "text/plain")
+
+
+def test_an_output_that_json_cannot_carry_is_refused() -> None:
+    config = echo_config(input=(model_input("IN", "FP16"),), output=(model_output("OUT", "FP16"),))
+    entry = {"name": "IN", "shape": [1, 1], "datatype": "FP16", "parameters": {"binary_data_size": 2}}
+    text = json.dumps({"inputs": [entry]}).encode()
+    reply = Client(model(config)).post(text + b"\0\0", inference_header_content_length=len(text))
+    assert (reply.status, reply.headers["Content-Type"]) == (400, "text/plain")
+    assert b"sending FP16 data via JSON is not supported" in reply.body
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fault_of_ours_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    reply = Client(model(scheduler=failing(ZeroDivisionError()))).post(json_body())
+    assert reply.status == 500
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_client_that_leaves_cancels_its_inference(times: int) -> None:
+    scheduler = FakeScheduler()
+    client = Client(model(scheduler=scheduler))
+    body, length = binary_body()
+    for _ in range(times):
+        started = client.start(body, inference_header_content_length=length)
+    assert started.on_abandoned is not None
+    started.on_abandoned()
+    assert [request.stream.cancelled for request in scheduler.requests] == [False] * (times - 1) + [True]
+
+
+def test_nothing_is_left_to_cancel_after_the_answer() -> None:
+    assert Client().start(json_body()).on_abandoned is None
+
+
+@pytest.mark.parametrize("coding", ["", "identity", " Identity "])
+def test_a_plain_coding_is_no_coding(coding: str) -> None:
+    assert Client().post(json_body(), content_encoding=coding).status == 200
+
+
+def test_an_unknown_coding_is_answered_with_those_that_are_known() -> None:
+    reply = Client().post(json_body(), content_encoding="br")
+    assert (reply.status, reply.headers["Accept-Encoding"]) == (501, "gzip, deflate")
+    assert reply.body == b'{"error":"Unsupported compression type"}'
+
+
+@pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_compressed_body_is_read(coding: str, encode: Callable[[bytes], bytes]) -> None:
+    async def scenario() -> None:
+        body, length = binary_body()
+        client = Client()
+        for _ in range(2):
+            started = client.start(encode(body), content_encoding=coding, inference_header_content_length=length)
+            assert (await settled(started)).body.endswith(DATA)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("body", "limit", "status"), [(b"nonsense", 1000, 400), (gzip.compress(bytes(2000)), 1000, 413)]
+)
+def test_a_compressed_body_that_cannot_be_taken_is_refused(body: bytes, limit: int, status: int) -> None:
+    async def scenario() -> None:
+        started = Client(max_input_bytes=limit).start(body, content_encoding="gzip")
+        assert (await settled(started)).status == status
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_reply_is_compressed_as_the_client_likes_it(binary: bool) -> None:
+    async def scenario() -> None:
+        client = Client()
+        body, length = binary_body()
+        for _ in range(2):
+            started = (
+                client.start(body, inference_header_content_length=length, accept_encoding="deflate, gzip;q=0.5")
+                if binary
+                else client.start(json_body(), accept_encoding="deflate, gzip;q=0.5")
+            )
+            reply = await settled(started)
+            assert reply.headers["Content-Encoding"] == "deflate"
+            assert int(reply.headers["Content-Length"]) == len(reply.body)
+            plain = zlib.decompress(reply.body)
+            json_length = int(reply.headers.get("Inference-Header-Content-Length", len(plain)))
+            assert json.loads(plain[:json_length])["model_name"] == "echo"
+            assert plain[json_length:] == (DATA if binary else b"")
+
+    asyncio.run(scenario())
+
+
+def test_an_error_is_never_compressed() -> None:
+    reply = Client().post(b"x", accept_encoding="gzip")
+    assert "Content-Encoding" not in reply.headers
+    assert json.loads(reply.body)["error"]
