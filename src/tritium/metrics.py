@@ -59,7 +59,7 @@ def prometheus_text(models: Sequence[Model], *, cpu: CpuMetrics | None = None) -
     lines += _family(name, "counter", "Number of failed inference requests, all batch sizes")
     for m in models:
         for reason, count in m.statistics.failures.items():
-            lines.append(f'{name}{{model="{_escape(m.config.name)}",reason="{reason.value}",version="{m.version}"}} {count}')
+            lines.append(f"{name}{{{_labels(m, reason=reason.value)}}} {count}")
     for name, help_text, value in _COUNTERS:
         lines += _family(name, "counter", help_text)
         lines += [f"{name}{{{_labels(m)}}} {value(m.statistics)}" for m in models]
@@ -79,8 +79,10 @@ def _family(name: str, kind: str, help_text: str) -> Iterator[str]:
     yield f"# TYPE {name} {kind}"
 
 
-def _labels(model: Model) -> str:
-    return f'model="{_escape(model.config.name)}",version="{model.version}"'
+def _labels(model: Model, **more: str) -> str:
+    """Model, version and the configuration's metric_tags, in alphabetical order."""
+    labels = {**model.config.metric_tags, "model": model.config.name, "version": str(model.version), **more}
+    return ",".join(f'{name}="{_escape(labels[name])}"' for name in sorted(labels))
 
 
 def _escape(value: str) -> str:

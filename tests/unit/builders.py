@@ -18,7 +18,9 @@ from tritium.core.tensor import Array, Tensor
 from tritium.errors import TritiumError
 
 
-def model_input(name: str = "IN", data_type: str = "FP32", dims: tuple[int, ...] = (-1,), **rest: Any) -> ModelInput:
+def model_input(
+    name: str = "IN", data_type: str = "FP32", dims: tuple[int, ...] = (-1,), **rest: Any
+) -> ModelInput:
     return ModelInput(name, f"TYPE_{data_type}", dims=dims, **rest)
 
 
@@ -126,9 +128,7 @@ class FakeScheduler:
 
 def echo(request: InferenceRequest) -> None:
     """Answer with the inputs, as OUT (or OUT<n>)."""
-    outputs = [
-        Tensor(t.name.replace("IN", "OUT"), t.datatype, t.shape, t.buffer) for t in request.inputs
-    ]
+    outputs = [Tensor(t.name.replace("IN", "OUT"), t.datatype, t.shape, t.buffer) for t in request.inputs]
     request.stream.send(InferenceResponse(outputs), final=True)
 
 

@@ -55,7 +55,9 @@ def test_the_numbers_are_tritons() -> None:
 def test_a_model_that_is_unknown_a_version_that_is_and_one_that_failed_are_told_apart() -> None:
     assert str(ModelNotFoundError("m")) == "Request for unknown model: 'm' is not found"
     assert str(ModelNotFoundError("m", 9)) == "Request for unknown model: 'm' version 9 is not found"
-    assert str(ModelNotFoundError("m", known=True)) == "Request for unknown model: 'm' has no available versions"
+    assert (
+        str(ModelNotFoundError("m", known=True)) == "Request for unknown model: 'm' has no available versions"
+    )
 
 
 def test_narrower_errors_keep_the_code_of_their_family() -> None:

@@ -19,6 +19,8 @@ from tritium.errors import ConfigError
 
 EXECUTION_PARAMETER = "TRITIUM_EXECUTION"
 _EXECUTIONS = ("thread", "process")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_OWN_LABELS = ("model", "version", "reason")
 _MAX_INSTANCES = 1024  # per group; Triton has no bound and would try to make two thousand million
 
 
@@ -44,6 +46,7 @@ def check(config: ModelConfig, *, gpus: Sequence[int] = ()) -> None:
         check_ensemble(config)
     _check_cache(config)
     _check_parameters(config)
+    _check_metric_tags(config)
     check_tensors(config)
     for group in config.instance_group:
         _check_group(config.name, group, gpus)
@@ -145,6 +148,16 @@ def _check_parameters(config: ModelConfig) -> None:
             raise ConfigError(
                 f"parameter '{key}' of {config.name} is '{shown(parameter.string_value)}'; write one of "
                 f"{', '.join(_EXECUTIONS)}"
+            )
+
+
+def _check_metric_tags(config: ModelConfig) -> None:
+    """Tags become labels, so their keys must be names that Prometheus takes."""
+    for key in config.metric_tags:
+        if not _LABEL.fullmatch(key) or key in _OWN_LABELS:
+            raise ConfigError(
+                f"metric_tags of {config.name} has key '{ascii(key)[1:-1]}'; write letters, digits and underscores, and "
+                f"none of {', '.join(_OWN_LABELS)}"
             )
 
 

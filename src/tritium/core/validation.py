@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tritium.core.tensor import CONFIG_DATATYPES, DataType, Tensor
 from tritium.errors import InvalidArgumentError
 
 _LENGTH = struct.Struct("<I")
+_MAX_ELEMENTS = 2**60  # of eight bytes; no array library takes more, not even of a tensor that is empty
 _BATCH_NOTE = (
     " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to "
     "each input shape. If you want to specify the full shape including the batch dim in your input dims config, "
@@ -68,8 +70,8 @@ class RequestRules:
     def _check_names(self, request: InferenceRequest) -> None:
         names = {tensor.name for tensor in request.inputs}
         if len(names) != len(request.inputs):
-            given = [tensor.name for tensor in request.inputs]
-            twice = next(n for i, n in enumerate(given) if n in given[:i])
+            given = Counter(tensor.name for tensor in request.inputs)
+            twice = next(name for name, count in given.items() if count > 1)
             raise self._error(request, f"input '{twice}' already exists in request")
         if not self._required <= len(names) <= len(self._inputs):
             raise self._error(request, self._count_text(names))
@@ -135,6 +137,12 @@ class RequestRules:
             self._check_elements(request, tensor, count)
         elif count * tensor.datatype.itemsize != len(tensor.buffer):
             raise self._error(request, self._size_text(tensor, count * tensor.datatype.itemsize))
+        if not count and math.prod(dim for dim in tensor.shape if dim) >= _MAX_ELEMENTS:
+            raise self._error(
+                request,
+                f"input '{tensor.name}' has shape [{_joined(tensor.shape)}]; the product of its dimensions other "
+                f"than 0 has to be less than {_MAX_ELEMENTS}",
+            )
 
     def _size_text(self, tensor: Tensor, expected: int) -> str:
         return (

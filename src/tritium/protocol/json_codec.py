@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -179,7 +180,7 @@ def _decode_outputs(entries: Sequence[OutputDocument], response_format: Response
         raise InvalidArgumentError(f"request names {len(entries)} outputs, expected at most {MAX_OUTPUTS}")
     names = tuple(entry.name for entry in entries)
     if len(set(names)) != len(names):
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        twice = next(name for name, count in Counter(names).items() if count > 1)
         raise InvalidArgumentError(f"output '{twice}' already exists in request")  # as Triton 2.73
     for entry in entries:
         parameters = entry.parameters

@@ -174,3 +174,9 @@ def test_the_rules_hold_for_configurations_that_were_never_files() -> None:
     for config in bad:
         with pytest.raises(ConfigError):
             check(config)
+
+
+@pytest.mark.parametrize("key", ["a b", "1a", "", "model", "version", "reason", "é"])
+def test_a_metric_tag_must_be_a_label_of_its_own(key: str) -> None:
+    with pytest.raises(ConfigError, match="metric_tags of m has key"):
+        check(replace(normalize(with_name(ModelConfig(backend="python"), "m")), metric_tags={key: "v"}))

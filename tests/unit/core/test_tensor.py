@@ -87,7 +87,9 @@ def test_a_contiguous_array_is_not_copied() -> None:
     assert struct.unpack_from("<f", tensor.buffer) == (9.0,)
 
 
-@pytest.mark.parametrize("array", [np.arange(6, dtype=">i4").reshape(2, 3), np.arange(6, dtype="<i4").reshape(3, 2).T])
+@pytest.mark.parametrize(
+    "array", [np.arange(6, dtype=">i4").reshape(2, 3), np.arange(6, dtype="<i4").reshape(3, 2).T]
+)
 def test_other_memory_orders_become_row_major_and_little_endian(array: np.ndarray[Any, Any]) -> None:
     tensor = Tensor.from_array("T", array)
     assert tensor.datatype is DataType.INT32
@@ -125,7 +127,10 @@ def test_dtypes_that_no_client_knows_are_refused(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
-        (b"\x01\x00", "incomplete string length indicator for tensor 'T', expecting 4 bytes but only 2 bytes available"),
+        (
+            b"\x01\x00",
+            "incomplete string length indicator for tensor 'T', expecting 4 bytes but only 2 bytes available",
+        ),
         (
             b"\x09\x00\x00\x00ab",
             "incomplete string data for tensor 'T', expecting string of length 9 but only 2 bytes available",

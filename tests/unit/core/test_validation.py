@@ -65,25 +65,29 @@ def test_a_request_that_fits_is_accepted_with_its_rows(
         (
             echo_config(),
             [],
-            UNKNOWN + "expected 1 inputs but got 0 inputs for model 'echo'. Got input(s) [], but missing required "
+            UNKNOWN
+            + "expected 1 inputs but got 0 inputs for model 'echo'. Got input(s) [], but missing required "
             "input(s) ['IN']. Please provide all required input(s).",
         ),
         (
             echo_config(),
             [zeros(1, 1), zeros(1, 1, name="FOO")],
-            UNKNOWN + "expected 1 inputs but got 2 inputs for model 'echo'. Got input(s) ['FOO','IN'], but missing "
+            UNKNOWN
+            + "expected 1 inputs but got 2 inputs for model 'echo'. Got input(s) ['FOO','IN'], but missing "
             "required input(s) ]. Please provide all required input(s).",
         ),
         (
             OPTIONAL,
             [],
-            UNKNOWN + "expected number of inputs between 1 and 2 but got 0 inputs for model 'textgen'. Got input(s) "
+            UNKNOWN
+            + "expected number of inputs between 1 and 2 but got 0 inputs for model 'textgen'. Got input(s) "
             "[], but missing required input(s) ['A']. Please provide all required input(s).",
         ),
         (
             OPTIONAL,
             [zeros(1, 1, name="B")],
-            UNKNOWN + "expected number of inputs between 1 and 2 but got 1 inputs for model 'textgen'. Got input(s) "
+            UNKNOWN
+            + "expected number of inputs between 1 and 2 but got 1 inputs for model 'textgen'. Got input(s) "
             "['B'], but missing required input(s) ['A']. Please provide all required input(s).",
         ),
         (echo_config(), [zeros(1, 1), zeros(1, 1)], UNKNOWN + "input 'IN' already exists in request"),
@@ -116,7 +120,9 @@ def test_a_request_that_fits_is_accepted_with_its_rows(
         (
             echo_config(),
             [Tensor("IN", DataType.FP32, (-1, 2), bytes(8))],
-            UNKNOWN + "unexpected shape for input 'IN' for model 'echo'. Expected [-1,-1], got [-1,2]." + NOTE,
+            UNKNOWN
+            + "unexpected shape for input 'IN' for model 'echo'. Expected [-1,-1], got [-1,2]."
+            + NOTE,
         ),
         (
             TWO,
@@ -136,7 +142,8 @@ def test_a_request_that_fits_is_accepted_with_its_rows(
         (
             STRINGS,
             [strings(b"\x01\x00\x00\x00a" * 2, 1)],
-            UNKNOWN + "unexpected number of string elements 2 for inference input 'S' for model 'types', expecting 1",
+            UNKNOWN
+            + "unexpected number of string elements 2 for inference input 'S' for model 'types', expecting 1",
         ),
         (
             STRINGS,
@@ -146,7 +153,8 @@ def test_a_request_that_fits_is_accepted_with_its_rows(
         (
             STRINGS,
             [strings(b"\x00\x00\x00\x00ab", 2)],
-            UNKNOWN + "incomplete string length indicator for inference input 'S' for model 'types', expecting 4 bytes "
+            UNKNOWN
+            + "incomplete string length indicator for inference input 'S' for model 'types', expecting 4 bytes "
             "but only 2 bytes available. Please make sure the string length indicator is in one buffer.",
         ),
     ],

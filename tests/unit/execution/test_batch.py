@@ -12,7 +12,12 @@ FP32 = {"OUT": DataType.FP32}
 
 
 def test_requests_are_joined_along_the_first_dimension() -> None:
-    joined = gather([request(tensor([[1.0]], "A"), tensor([[2.0]], "B")), request(tensor([[3.0], [4.0]], "A"), tensor([[5.0], [6.0]], "B"))])
+    joined = gather(
+        [
+            request(tensor([[1.0]], "A"), tensor([[2.0]], "B")),
+            request(tensor([[3.0], [4.0]], "A"), tensor([[5.0], [6.0]], "B")),
+        ]
+    )
     assert {name: array.tolist() for name, array in joined.items()} == {
         "A": [[1.0], [3.0], [4.0]],
         "B": [[2.0], [5.0], [6.0]],
@@ -49,7 +54,11 @@ def test_outputs_are_split_back_by_rows_without_a_copy() -> None:
 
 
 def test_each_request_gets_what_it_asked_for_and_nothing_undeclared() -> None:
-    outputs: dict[str, Array] = {"A": np.zeros((2, 1), np.float32), "B": np.zeros((2, 1), np.int32), "C": np.zeros((2, 1))}
+    outputs: dict[str, Array] = {
+        "A": np.zeros((2, 1), np.float32),
+        "B": np.zeros((2, 1), np.int32),
+        "C": np.zeros((2, 1)),
+    }
     datatypes = {"A": DataType.FP32, "B": DataType.INT32}
     everything, only_b = scatter([request(), request(requested_outputs=("B",))], outputs, datatypes)
     assert [t.name for t in everything.outputs] == ["A", "B"]

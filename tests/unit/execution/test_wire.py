@@ -143,7 +143,9 @@ def test_large_outputs_are_views_of_the_arena(fd: int) -> None:
 
 
 def test_an_arena_that_is_not_there_is_the_workers_fault() -> None:
-    with pytest.raises(InternalError, match="worker 'echo_0' placed a tensor in shared memory that it has not"):
+    with pytest.raises(
+        InternalError, match="worker 'echo_0' placed a tensor in shared memory that it has not"
+    ):
         decode(result([["A", "FP32", [1], 4]], places=(0,)))
 
 

@@ -30,7 +30,12 @@ def test_labels_follow_the_index_as_far_as_they_reach() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1e10, b"10000000000.000000:0"), (1e-7, b"0.000000:0"), (-1.5, b"-1.500000:0"), (float("inf"), b"inf:0")],
+    [
+        (1e10, b"10000000000.000000:0"),
+        (1e-7, b"0.000000:0"),
+        (-1.5, b"-1.500000:0"),
+        (float("inf"), b"inf:0"),
+    ],
 )
 def test_floats_have_six_decimals(value: float, text: bytes) -> None:
     assert texts(np.array([[value]], np.float64), 1) == [[text]]

@@ -31,7 +31,9 @@ def test_the_server_says_its_name_version_and_extensions() -> None:
 
 
 def test_a_model_says_what_it_takes_and_gives() -> None:
-    config = echo_config("m", input=(model_input("S", "STRING", (2, -1)),), output=(model_output("O", "INT8", (1,)),))
+    config = echo_config(
+        "m", input=(model_input("S", "STRING", (2, -1)),), output=(model_output("O", "INT8", (1,)),)
+    )
     assert documents.model_metadata(model(config), [0, 2, 10]) == {
         "name": "m",
         "versions": ["0", "2", "10"],

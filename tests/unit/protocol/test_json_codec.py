@@ -74,7 +74,12 @@ def test_a_json_request_needs_no_header_length() -> None:
 
 
 def test_binary_tensors_follow_the_json_in_order() -> None:
-    inputs = [binary(8), binary(0, name="EMPTY", shape=[0]), entry(name="JSON"), binary(2, name="B", datatype="BOOL")]
+    inputs = [
+        binary(8),
+        binary(0, name="EMPTY", shape=[0]),
+        entry(name="JSON"),
+        binary(2, name="B", datatype="BOOL"),
+    ]
     found, _ = decode({"inputs": inputs}, bytes(range(10)))
     assert [(t.name, bytes(t.buffer)) for t in found.inputs if t.name != "JSON"] == [
         ("IN", bytes(range(8))),
@@ -169,7 +174,11 @@ UNSIGNED = "attempt to access JSON non-unsigned-integer as unsigned-integer"
             b"",
             "Unable to parse 'data': attempt to access JSON non-array as array",
         ),
-        ({"inputs": [binary(12)]}, bytes(8), "unexpected size for input 'IN', expecting 4 additional bytes for model 'echo'"),
+        (
+            {"inputs": [binary(12)]},
+            bytes(8),
+            "unexpected size for input 'IN', expecting 4 additional bytes for model 'echo'",
+        ),
         ({"inputs": [binary(4)]}, bytes(8), "unexpected additional input data for model 'echo'"),
         ({"inputs": [entry()]}, b"x", "unexpected additional input data for model 'echo'"),
         ({"inputs": [binary(-1)]}, b"", f"Unable to parse 'binary_data_size': {UNSIGNED}"),
@@ -228,7 +237,10 @@ def test_mistakes_are_refused_in_tritons_words(document: Document, tail: bytes, 
             with_parameters(sequence_id="s" * 129),
             "string correlation ID cannot be longer than 128 characters",
         ),
-        ({"inputs": [entry(data=None, parameters={"shared_memory_region": "r"})]}, "input 'IN' is in shared memory"),
+        (
+            {"inputs": [entry(data=None, parameters={"shared_memory_region": "r"})]},
+            "input 'IN' is in shared memory",
+        ),
         (with_output(shared_memory_region="r"), "output 'OUT' is to go to shared memory"),
     ],
 )
@@ -358,7 +370,9 @@ def test_no_body_at_all_brings_the_codec_down(body: bytes, header_length: int | 
         assert str(error)
 
 
-WHOLE = json.dumps({"id": "é", "inputs": [entry(data=[1, 2.5]), entry(name="B", datatype="BYTES", data=["é", "x"])]})
+WHOLE = json.dumps(
+    {"id": "é", "inputs": [entry(data=[1, 2.5]), entry(name="B", datatype="BYTES", data=["é", "x"])]}
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -147,7 +147,9 @@ def test_booleans_other_than_one_are_true() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(IN_JSON), st.data())
 def test_what_is_written_is_read_as_the_same_bytes(datatype: DataType, data: st.DataObject) -> None:
-    array = data.draw(hnp.arrays(datatype.numpy, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)))
+    array = data.draw(
+        hnp.arrays(datatype.numpy, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4))
+    )
     tensor = Tensor.from_array("T", array, datatype)
     back = decode_elements("T", datatype, array.shape, msgspec.Raw(encode_elements(tensor)))
     assert back.shape == tensor.shape

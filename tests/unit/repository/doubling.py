@@ -56,13 +56,13 @@ def install_backend(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = site / "doubling-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: doubling\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(
-        f"[tritium.backends]\ndoubling = {__name__}:DoublingBackend\n"
-    )
+    (info / "entry_points.txt").write_text(f"[tritium.backends]\ndoubling = {__name__}:DoublingBackend\n")
     monkeypatch.syspath_prepend(str(site))
 
 
-def write_model(root: Path, name: str, config: str = CONFIG, *, broken: bool = False, version: int = 1) -> Path:
+def write_model(
+    root: Path, name: str, config: str = CONFIG, *, broken: bool = False, version: int = 1
+) -> Path:
     """A model directory of this backend."""
     directory = root / name / str(version)
     directory.mkdir(parents=True)

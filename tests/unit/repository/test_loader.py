@@ -21,7 +21,9 @@ def _doubling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_backend(tmp_path / "site", monkeypatch)
 
 
-async def load(directory: Path, max_queue_size: int = 10) -> tuple[dict[int, Model | TritiumError], list[int]]:
+async def load(
+    directory: Path, max_queue_size: int = 10
+) -> tuple[dict[int, Model | TritiumError], list[int]]:
     """What came of each version, and the versions in the order in which they were begun."""
     launcher, begun = Launcher(), list[int]()
     try:

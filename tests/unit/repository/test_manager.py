@@ -12,7 +12,6 @@ from tritium.core.model import Model
 from tritium.errors import (
     ConfigError,
     InternalError,
-    InvalidArgumentError,
     ModelNotFoundError,
     TritiumError,
     UnavailableError,
@@ -30,7 +29,9 @@ class FakeLoader:
         self.schedulers: list[FakeScheduler] = []
         self.at_once = self.most_at_once = 0
 
-    async def load(self, entry: ModelEntry, on_version: Callable[[int], None]) -> dict[int, Model | TritiumError]:
+    async def load(
+        self, entry: ModelEntry, on_version: Callable[[int], None]
+    ) -> dict[int, Model | TritiumError]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
@@ -44,9 +45,7 @@ class FakeLoader:
                 loaded[version] = InternalError("it does not load")
                 continue
             self.schedulers.append(FakeScheduler())
-            loaded[version] = model(
-                echo_config(entry.name), version=version, scheduler=self.schedulers[-1]
-            )
+            loaded[version] = model(echo_config(entry.name), version=version, scheduler=self.schedulers[-1])
         return loaded
 
 
@@ -138,7 +137,9 @@ def test_some_models_can_be_chosen(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_chosen_model_that_is_nowhere_is_a_failure_in_tritons_words_and_the_others_are_loaded(tmp_path: Path) -> None:
+def test_a_chosen_model_that_is_nowhere_is_a_failure_in_tritons_words_and_the_others_are_loaded(
+    tmp_path: Path,
+) -> None:
     async def scenario() -> None:
         rig = Rig(tmp_path, "a/1")
         await rig.manager.load_all(["a", "nope"])
@@ -184,7 +185,11 @@ def test_stopping_unloads_what_is_ready_and_nothing_else(tmp_path: Path) -> None
         await rig.manager.stop()
         assert all(scheduler.stopped for scheduler in rig.loader.schedulers)
         assert {v.state for v in rig.manager.versions()} == {VersionState.UNAVAILABLE}
-        assert [reason for *_, reason in rig.states()] == ["unloaded", "unloaded", "Internal: it does not load"]
+        assert [reason for *_, reason in rig.states()] == [
+            "unloaded",
+            "unloaded",
+            "Internal: it does not load",
+        ]
         with pytest.raises(ModelNotFoundError, match="has no available versions"):
             rig.manager.get("a", None)
 

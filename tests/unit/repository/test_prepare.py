@@ -79,7 +79,9 @@ def test_versions_that_are_missing_are_warned_of(tmp_path: Path, caplog: pytest.
 
 
 def test_an_unknown_backend_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="unable to find backend library for backend 'nope'") as caught:
+    with pytest.raises(
+        InvalidArgumentError, match="unable to find backend library for backend 'nope'"
+    ) as caught:
         draft(entry(tmp_path, 'backend: "nope"' + TENSORS), OPTIONS)
     assert "onnxruntime, python" in str(caught.value)
 
@@ -95,7 +97,12 @@ def test_what_the_configuration_leaves_out_is_read_from_the_model(tmp_path: Path
 
 
 def test_the_default_batch_size_is_an_option(tmp_path: Path) -> None:
-    assert completed(entry(tmp_path, 'backend: "doubling"'), PrepareOptions(default_max_batch_size=7)).max_batch_size == 7
+    assert (
+        completed(
+            entry(tmp_path, 'backend: "doubling"'), PrepareOptions(default_max_batch_size=7)
+        ).max_batch_size
+        == 7
+    )
 
 
 def test_completion_says_what_it_makes_of_doubtful_configurations(
@@ -108,7 +115,11 @@ def test_completion_says_what_it_makes_of_doubtful_configurations(
 
 @pytest.mark.parametrize(
     ("config", "options"),
-    [(CONFIG, PrepareOptions(auto_complete=False)), (PYTHON, OPTIONS), ('platform: "ensemble"' + TENSORS, OPTIONS)],
+    [
+        (CONFIG, PrepareOptions(auto_complete=False)),
+        (PYTHON, OPTIONS),
+        ('platform: "ensemble"' + TENSORS, OPTIONS),
+    ],
     ids=["switched off", "worker", "ensemble"],
 )
 def test_some_configurations_stay_as_they_were_written(

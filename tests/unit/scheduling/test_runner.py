@@ -17,6 +17,7 @@ from tritium.scheduling.dynamic_batcher import DynamicBatcher
 from tritium.scheduling.policy import BatchPolicy
 from tritium.scheduling.runner import BatchRunner
 
+
 @dataclass
 class Clock:
     """A clock that stands still until it is set."""

@@ -29,7 +29,15 @@ def place(writer: ArenaWriter, raw: bytes) -> int:
 
 @pytest.mark.parametrize(
     ("nbytes", "size"),
-    [(0, 64), (1, 64), (64 * KIB, 64), (64 * KIB + 1, 128), (100 * KIB, 128), (128 * KIB, 128), (1 << 20, 1024)],
+    [
+        (0, 64),
+        (1, 64),
+        (64 * KIB, 64),
+        (64 * KIB + 1, 128),
+        (100 * KIB, 128),
+        (128 * KIB, 128),
+        (1 << 20, 1024),
+    ],
 )
 def test_blocks_are_powers_of_two(nbytes: int, size: int) -> None:
     assert block_bytes(nbytes) == size * KIB

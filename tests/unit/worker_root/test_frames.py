@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -41,7 +42,9 @@ def test_a_batch_is_read_as_it_was_written(parts: list[Part], times: bytes | Non
 
 
 def test_inline_bytes_are_a_view_of_the_frame() -> None:
-    body = bytearray(b"".join(map(bytes, frames.encode_batch(frames.RESULT, 1, PARTS[1:2])))[frames.HEAD.size :])
+    body = bytearray(
+        b"".join(map(bytes, frames.encode_batch(frames.RESULT, 1, PARTS[1:2])))[frames.HEAD.size :]
+    )
     ((_, _, _, inline, _),) = frames.decode_parts(memoryview(body), frames.BATCH.size, 1)
     body[-1:] = b"!"
     assert bytes(inline) == b"abcde!"
@@ -60,9 +63,7 @@ def test_released_blocks_are_read_as_they_were_written(offsets: tuple[int, ...])
 
 
 def stream_of(bodies: list[bytes]) -> bytes:
-    return b"".join(
-        frames.HEAD.pack(len(body), 1 + index % 200) + body for index, body in enumerate(bodies)
-    )
+    return b"".join(frames.HEAD.pack(len(body), 1 + index % 200) + body for index, body in enumerate(bodies))
 
 
 @settings(max_examples=300, deadline=None)
@@ -70,7 +71,7 @@ def stream_of(bodies: list[bytes]) -> bytes:
 def test_frames_are_cut_the_same_whatever_pieces_they_come_in(bodies: list[bytes], cuts: list[int]) -> None:
     raw = stream_of(bodies)
     edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
-    chunks = [raw[a:b] for a, b in zip(edges, edges[1:])]
+    chunks = [raw[a:b] for a, b in pairwise(edges)]
     assert read(FrameReader(), chunks) == [(1 + i % 200, body) for i, body in enumerate(bodies)]
 
 

@@ -188,7 +188,7 @@ class RequestParser:
         name = name.lower()
         if name in self._headers and name in _SINGLE_HEADERS:
             self._refusal = HttpRefusal(400, f"header '{name.decode('latin-1')}' is given twice")
-        self._headers[name] = value
+        self._headers[name] = value.strip(b" \t")  # llhttp leaves what follows the value
 
     def on_headers_complete(self) -> None:
         """The head is whole."""

@@ -28,12 +28,12 @@ class FakeTransport(asyncio.Transport):
         self.reading = True
         self.backlog = 0
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:  # type: ignore[override]
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.ended, "written after the end"
         self.writes += 1
         self.sent += data
 
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:  # type: ignore[override]
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
 
     def close(self) -> None:
@@ -60,7 +60,10 @@ class FakeTransport(asyncio.Transport):
 
 @dataclass
 class FakeApplication:
-    """Keeps every exchange; answers at once if there is an ``answer``. ``refuse`` may raise at the end of a head."""
+    """Keeps every exchange; answers at once if there is an ``answer``.
+
+    ``refuse`` is called at the end of each head that is not known, and may raise.
+    """
 
     answer: Callable[[Exchange], object] | None = lambda exchange: exchange.respond(200, [b"ok"])
     refuse: Callable[[RequestHead], None] = lambda head: None
@@ -87,13 +90,15 @@ class FakeClock:
 
 
 class FakeReplyPath:
-    """Keeps exchanges that are done."""
+    """Keeps exchanges that are done; ``settled`` is set by each."""
 
     def __init__(self) -> None:
         self.done: list[Exchange] = []
+        self.settled = asyncio.Event()
 
     def exchange_done(self, exchange: Exchange) -> None:
         self.done.append(exchange)
+        self.settled.set()
 
 
 def exchange(
@@ -104,15 +109,16 @@ def exchange(
     headers: Mapping[bytes, bytes] | None = None,
     http_1_0: bool = False,
     keep_alive: bool = True,
+    reply_path: FakeReplyPath | None = None,
 ) -> Exchange:
-    """An exchange as the parser makes it, on no connection."""
+    """An exchange as the parser makes it."""
     given = dict(headers or {})
     if body:
         given.setdefault(b"content-length", b"%d" % len(body))
     announced = given.get(b"content-length")
     length = int(announced) if announced is not None else None
     head = RequestHead(method.encode(), path, given, http_1_0, keep_alive, length)
-    return Exchange(FakeReplyPath(), head, body)
+    return Exchange(reply_path or FakeReplyPath(), head, body)
 
 
 @dataclass

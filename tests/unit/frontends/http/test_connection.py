@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.unit.frontends.http.fakes import (
@@ -17,7 +19,12 @@ from tritium.options import HttpOptions
 GET = b"GET /v2 HTTP/1.1\r\n\r\n"
 POST = b"POST /p HTTP/1.1\r\nContent-Length: 10\r\n\r\n0123456789"
 OPTIONS = HttpOptions(
-    max_input_bytes=1000, header_timeout_s=10, body_grace_s=10, min_body_rate=100, idle_timeout_s=75, write_timeout_s=60
+    max_input_bytes=1000,
+    header_timeout_s=10,
+    body_grace_s=10,
+    min_body_rate=100,
+    idle_timeout_s=75,
+    write_timeout_s=60,
 )
 
 
@@ -163,10 +170,11 @@ def test_a_client_that_is_refused_may_read_why_before_it_is_cut() -> None:
 
 
 def test_a_client_that_leaves_cancels_what_it_waits_for_and_nothing_else() -> None:
-    rig, told = silent(), []
+    rig = silent()
+    told: list[int] = []
     rig.send(GET * 3)
     for number, exchange in enumerate(rig.seen):
-        exchange.on_abandoned = lambda number=number: told.append(number)  # type: ignore[misc]
+        exchange.on_abandoned = partial(told.append, number)
     rig.seen[1].respond(200)
     rig.connection.connection_lost(None)
     assert told == [0, 2]
@@ -182,7 +190,7 @@ def test_answering_a_client_that_has_gone_is_no_error() -> None:
     rig.connection.drain()
     rig.connection.resume_writing()
     rig.sweep(1000)
-    assert (rig.transport.sent, rig.transport.ended) == (b"", "")
+    assert (bytes(rig.transport.sent), rig.transport.ended) == (b"", "")
 
 
 def test_the_end_of_what_a_client_sends_ends_the_connection() -> None:
@@ -191,21 +199,23 @@ def test_the_end_of_what_a_client_sends_ends_the_connection() -> None:
 
 def test_no_more_is_read_while_too_many_requests_wait() -> None:
     rig = silent()
-    rig.send(GET * (MAX_PIPELINED - 1))
-    assert rig.transport.reading
-    rig.send(GET)
-    assert not rig.transport.reading
+    reading = []
+    for raw in (GET * (MAX_PIPELINED - 1), GET):
+        rig.send(raw)
+        reading.append(rig.transport.reading)
     for exchange in rig.seen:
         exchange.respond(200)
-    assert rig.transport.reading
+    reading.append(rig.transport.reading)
+    assert reading == [True, False, True]
 
 
 def test_no_more_is_read_while_the_client_does_not_read() -> None:
     rig = Rig()
-    rig.connection.pause_writing()
-    assert not rig.transport.reading
-    rig.connection.resume_writing()
-    assert rig.transport.reading
+    reading = []
+    for change in (rig.connection.pause_writing, rig.connection.resume_writing):
+        change()
+        reading.append(rig.transport.reading)
+    assert reading == [False, True]
 
 
 def test_a_server_that_stops_closes_idle_connections_at_once() -> None:

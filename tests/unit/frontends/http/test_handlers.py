@@ -99,7 +99,11 @@ def test_statistics_are_of_all_models_or_those_asked_for(path: str, expected: li
         ("/v2/models/echo/versions/9", 404, "Request for unknown model: 'echo' version 9 is not found"),
         ("/v2/models/nope/config", 404, "Request for unknown model: 'nope' is not found"),
         ("/v2/models/nope/stats", 400, "requested model 'nope' is not available"),
-        ("/v2/models/echo/versions/9/stats", 400, "requested model version is not available for model 'echo'"),
+        (
+            "/v2/models/echo/versions/9/stats",
+            400,
+            "requested model version is not available for model 'echo'",
+        ),
         (
             "/v2/models/echo/versions/99999999999999999999",
             400,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.unit.builders import FakeScheduler, echo, echo_config, model, model_input, model_output, tensor
-from tests.unit.frontends.http.fakes import FakeModels, Reply, exchange, reply_of, server
+from tests.unit.frontends.http.fakes import FakeModels, FakeReplyPath, Reply, exchange, reply_of, server
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse
@@ -42,11 +42,12 @@ class Client:
     def __init__(self, *models: Model, max_input_bytes: int = 1 << 20) -> None:
         self.server: InferenceServer = server(*(models or (model(),)))
         self.api = HttpApi(self.server, max_input_bytes=max_input_bytes)
+        self._replies = FakeReplyPath()
         self._plans: dict[object, Callable[[Exchange], None]] = {}
 
     def start(self, body: bytes, path: str = PATH, **headers: str | int) -> Exchange:
         given = {name.replace("_", "-").encode(): str(value).encode() for name, value in headers.items()}
-        one = exchange("POST", path, body, headers=given)
+        one = exchange("POST", path, body, headers=given, reply_path=self._replies)
         key = path, len(body), tuple(given.items())
         if key not in self._plans:
             self._plans[key] = self.api.plan(one.head)
@@ -57,16 +58,15 @@ class Client:
     def post(self, body: bytes, path: str = PATH, **headers: str | int) -> Reply:
         return reply_of(self.start(body, path, **headers))
 
+    async def settled(self, started: Exchange) -> Reply:
+        """The reply of an exchange that another thread works on."""
+        await asyncio.wait_for(self._replies.settled.wait(), 5)
+        self._replies.settled.clear()
+        return reply_of(started)
+
     def post_binary(self, data: bytes = DATA, **more: Any) -> Reply:
         body, length = binary_body(data, **more)
         return self.post(body, inference_header_content_length=length)
-
-
-async def settled(one: Exchange) -> Reply:
-    """The reply of an exchange that another thread works on."""
-    while one.reply is None:
-        await asyncio.sleep(0)
-    return reply_of(one)
 
 
 def failing(error: Exception) -> FakeScheduler:
@@ -100,7 +100,9 @@ def test_binary_comes_back_as_binary_behind_the_length_of_the_json() -> None:
 def test_empty_binary_outputs_leave_a_plain_json_reply() -> None:
     body = json.dumps(
         {
-            "inputs": [{"name": "IN", "shape": [1, 0], "datatype": "FP32", "parameters": {"binary_data_size": 0}}],
+            "inputs": [
+                {"name": "IN", "shape": [1, 0], "datatype": "FP32", "parameters": {"binary_data_size": 0}}
+            ],
             "parameters": {"binary_data_output": True},
         }
     ).encode()
@@ -201,7 +203,12 @@ def test_classes_of_a_known_form_are_made_anew() -> None:
     ("body", "status", "text", "kind"),
     [
         (b"x", 400, "failed to parse the request JSON buffer: Invalid value. at 0", "application/json"),
-        (json_body(outputs=[{"name": "ZZ"}]), 400, "unexpected inference output 'ZZ' for model 'echo'", "application/json"),
+        (
+            json_body(outputs=[{"name": "ZZ"}]),
+            400,
+            "unexpected inference output 'ZZ' for model 'echo'",
+            "application/json",
+        ),
         (json_body(parameters={"priority": -1}), 400, "Unable to parse 'priority'", "application/json"),
     ],
 )
@@ -256,7 +263,11 @@ def test_a_queue_that_is_full_says_to_come_again(times: int) -> None:
 def test_a_failure_of_the_model_is_its_answer() -> None:
     scheduler = FakeScheduler(lambda request: request.stream.fail(InternalError("broken")))
     reply = Client(model(scheduler=scheduler)).post(json_body())
-    assert (reply.status, reply.body, reply.headers["Content-Type"]) == (500, b'{"error":"broken"}', "text/plain")
+    assert (reply.status, reply.body, reply.headers["Content-Type"]) == (
+        500,
+        b'{"error":"broken"}',
+        "text/plain",
+    )
 
 
 def test_an_output_that_json_cannot_carry_is_refused() -> None:
@@ -308,8 +319,10 @@ def test_a_compressed_body_is_read(coding: str, encode: Callable[[bytes], bytes]
         body, length = binary_body()
         client = Client()
         for _ in range(2):
-            started = client.start(encode(body), content_encoding=coding, inference_header_content_length=length)
-            assert (await settled(started)).body.endswith(DATA)
+            started = client.start(
+                encode(body), content_encoding=coding, inference_header_content_length=length
+            )
+            assert (await client.settled(started)).body.endswith(DATA)
 
     asyncio.run(scenario())
 
@@ -319,8 +332,9 @@ def test_a_compressed_body_is_read(coding: str, encode: Callable[[bytes], bytes]
 )
 def test_a_compressed_body_that_cannot_be_taken_is_refused(body: bytes, limit: int, status: int) -> None:
     async def scenario() -> None:
-        started = Client(max_input_bytes=limit).start(body, content_encoding="gzip")
-        assert (await settled(started)).status == status
+        client = Client(max_input_bytes=limit)
+        started = client.start(body, content_encoding="gzip")
+        assert (await client.settled(started)).status == status
 
     asyncio.run(scenario())
 
@@ -332,11 +346,13 @@ def test_a_reply_is_compressed_as_the_client_likes_it(binary: bool) -> None:
         body, length = binary_body()
         for _ in range(2):
             started = (
-                client.start(body, inference_header_content_length=length, accept_encoding="deflate, gzip;q=0.5")
+                client.start(
+                    body, inference_header_content_length=length, accept_encoding="deflate, gzip;q=0.5"
+                )
                 if binary
                 else client.start(json_body(), accept_encoding="deflate, gzip;q=0.5")
             )
-            reply = await settled(started)
+            reply = await client.settled(started)
             assert reply.headers["Content-Encoding"] == "deflate"
             assert int(reply.headers["Content-Length"]) == len(reply.body)
             plain = zlib.decompress(reply.body)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ class Client:
         self,
         heads: HeadCache | None = None,
         plan: Callable[[RequestHead], None] = lambda head: None,
-        **options: int,
+        options: HttpOptions | None = None,
     ) -> None:
         self.heads = heads or HeadCache()
         self.requests: list[tuple[str, str, bytes]] = []
@@ -42,7 +43,7 @@ class Client:
         self.expectations = 0
         self.more = True
         self._plan = plan
-        self.parser = RequestParser(self, self.plan, HttpOptions(**options), self.heads)
+        self.parser = RequestParser(self, self.plan, options or HttpOptions(), self.heads)
         self._scratch = bytearray(1 << 16)
         self._view = memoryview(self._scratch)
 
@@ -72,11 +73,15 @@ class Client:
                     self.parser.feed(self._scratch, self._view, size)
 
 
-def refusal(raw: bytes, *, one_by_one: bool = False, **options: int) -> tuple[int, str]:
-    """Status and text with which ``raw`` is refused."""
-    client = Client(**options)
+def split(raw: bytes) -> list[bytes]:
+    return [bytes([byte]) for byte in raw]
+
+
+def refusal(pieces: list[bytes], options: HttpOptions) -> tuple[int, str]:
+    """Status and text with which a request is refused."""
+    client = Client(options=options)
     with pytest.raises(HttpRefusal) as caught:
-        client.send(*([bytes([byte]) for byte in raw] if one_by_one else [raw]))
+        client.send(*pieces)
     assert client.requests == []
     return caught.value.status, str(caught.value)
 
@@ -91,7 +96,7 @@ def test_a_request_comes_out_as_it_was_sent(raw: bytes) -> None:
 @pytest.mark.parametrize("raw", KNOWN)
 def test_a_request_may_come_one_byte_at_a_time(raw: bytes) -> None:
     client = Client()
-    client.send(*(bytes([byte]) for byte in raw * 2))
+    client.send(*split(raw * 2))
     assert client.requests == [KNOWN[raw]] * 2
 
 
@@ -108,7 +113,7 @@ def test_requests_are_the_same_whatever_pieces_they_come_in(kinds: list[bytes], 
     raw = b"".join(kinds)
     edges = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
     client = Client()
-    client.send(*(raw[a:b] for a, b in zip(edges, edges[1:])))
+    client.send(*(raw[a:b] for a, b in pairwise(edges)))
     assert client.requests == [KNOWN[kind] for kind in kinds]
 
 
@@ -206,6 +211,11 @@ def test_a_client_that_expects_to_be_told_is_told_before_its_body() -> None:
         (b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413, "request body of 1001 bytes exceeds"),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "malformed HTTP request"),
         (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "malformed"),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            501,
+            "transfer coding is not supported, expected 'chunked'",
+        ),
         (b"nonsense\r\n\r\n", 400, "malformed HTTP request"),
         (b"GET / HTTP/1.1\nHost: a\n\n\r\n\r\n", 400, "malformed HTTP request"),
         (b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400, "malformed HTTP request"),
@@ -213,20 +223,27 @@ def test_a_client_that_expects_to_be_told_is_told_before_its_body() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused(raw: bytes, status: int, text: str, one_by_one: bool) -> None:
-    found = refusal(raw, one_by_one=one_by_one, max_input_bytes=1000)
+    found = refusal(split(raw) if one_by_one else [raw], HttpOptions(max_input_bytes=1000))
     assert found[0] == status
     assert text in found[1]
 
 
-@pytest.mark.parametrize("ended", [b"\r\n\r\n", b""])
-def test_headers_are_bounded_whether_they_end_or_not(ended: bytes) -> None:
-    raw = b"GET / HTTP/1.1\r\nA: " + b"x" * 2000 + ended
-    assert refusal(raw, max_header_bytes=1000) == (431, "request headers exceed 1000 bytes")
+def test_headers_that_do_not_end_are_bounded() -> None:
+    raw = [b"GET / HTTP/1.1\r\nA: ", b"x" * 2000]
+    assert refusal(raw, HttpOptions(max_header_bytes=1000)) == (431, "request headers exceed 1000 bytes")
+
+
+def test_a_head_that_comes_at_once_is_bounded_as_well() -> None:
+    raw = b"GET / HTTP/1.1\r\nA: " + b"x" * 2000 + b"\r\n\r\n"
+    assert refusal([raw], HttpOptions(max_header_bytes=1000)) == (431, "request headers exceed 1000 bytes")
 
 
 def test_headers_that_come_slowly_are_bounded_too() -> None:
     raw = b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200
-    assert refusal(raw, one_by_one=True, max_header_bytes=1000) == (431, "request headers exceed 1000 bytes")
+    assert refusal(split(raw), HttpOptions(max_header_bytes=1000)) == (
+        431,
+        "request headers exceed 1000 bytes",
+    )
 
 
 def test_a_refusal_of_the_application_comes_before_the_body() -> None:
@@ -241,25 +258,29 @@ def test_a_refusal_of_the_application_comes_before_the_body() -> None:
 
 def test_a_chunked_body_is_bounded_in_bytes_and_chunks() -> None:
     head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    assert refusal(head + b"b\r\n01234567890\r\n0\r\n\r\n", max_input_bytes=10)[0] == 413
-    assert refusal(head + b"1\r\nx\r\n" * 3 + b"0\r\n\r\n", max_chunks=2) == (
+    assert refusal([head + b"b\r\n01234567890\r\n0\r\n\r\n"], HttpOptions(max_input_bytes=10))[0] == 413
+    assert refusal([head + b"1\r\nx\r\n" * 3 + b"0\r\n\r\n"], HttpOptions(max_chunks=2)) == (
         413,
         "Chunked request body exceeds maximum of 2 non-empty chunks. Send fewer or larger HTTP chunks.",
     )
 
 
 def test_as_many_chunks_as_are_allowed_are_taken() -> None:
-    client = Client(max_chunks=2)
+    client = Client(options=HttpOptions(max_chunks=2))
     client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n1\r\ny\r\n0\r\n\r\n")
     assert client.requests == [("POST", "/", b"xy")]
 
 
 def test_what_surrounds_the_bytes_of_a_chunked_body_is_bounded() -> None:
     head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    client = Client(max_header_bytes=1000)
-    with pytest.raises(HttpRefusal):
-        client.send(head, b"1;", *([b"x" * 500] * 20))
-    assert client.requests == []
+    found = refusal([head, b"1;", *([b"x" * 500] * 20)], HttpOptions(max_header_bytes=1000, max_chunks=2))
+    assert found == (431, "extensions and trailers of the chunked body are too long")
+
+
+def test_a_trailer_changes_nothing() -> None:
+    client = Client()
+    client.send(CHUNKED.replace(b"Trailer: t", b"Content-Encoding: gzip"))
+    assert b"content-encoding" not in client.seen[0].headers
 
 
 @settings(max_examples=300, deadline=None)
@@ -271,6 +292,6 @@ def test_no_damage_brings_the_parser_down(
 ) -> None:
     damaged = raw[:position] + put + raw[position + cut :] + raw
     try:
-        Client().send(*([bytes([byte]) for byte in damaged] if one_by_one else [damaged]))
+        Client().send(*(split(damaged) if one_by_one else [damaged]))
     except HttpRefusal as error:
         assert 400 <= error.status < 600
