@@ -1,6 +1,6 @@
 """What can go wrong, as one tree with Triton's error codes.
 
-Nothing here knows a protocol: ``protocol/status.py`` holds the one table from codes to HTTP and gRPC statuses.
+Nothing here knows a protocol: ``protocol/status.py`` holds the table from codes to HTTP and gRPC statuses.
 
     TritiumError                    UNKNOWN
     ├── InternalError               INTERNAL

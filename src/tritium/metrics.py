@@ -128,7 +128,9 @@ def _memory_bytes() -> tuple[int, int] | None:
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         with open("/proc/meminfo", encoding="ascii") as meminfo:
-            available = next(int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvailable"))
+            available = next(
+                int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvailable")
+            )
     except (OSError, ValueError, StopIteration):
         return None
     return total, total - available

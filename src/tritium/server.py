@@ -43,8 +43,8 @@ class InferenceServer:
     def ready(self) -> bool:
         """Whether the server takes requests: every tracked model is loaded, if readiness is strict.
 
-        A worker that is being restarted shows in its model's readiness and not here: a fault in one model must
-        not take the others out of rotation.
+        A worker that is being restarted shows in its model's readiness and not here: a fault in one model
+        must not take the others out of rotation.
         """
         if not self._accepting:
             return False

@@ -21,9 +21,12 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     with ExitStack() as stack:
         numbers = itertools.count()
 
-        def start(repository: Path, *flags: str, open_files: int | None = None) -> ServerProcess:
+        def start(
+            repository: Path, *flags: str, open_files: int | None = None, prelude: str = ""
+        ) -> ServerProcess:
             log = tmp_path / f"server-{next(numbers)}.log"
-            return stack.enter_context(ServerProcess(repository, *flags, log=log, open_files=open_files))
+            server = ServerProcess(repository, *flags, log=log, open_files=open_files, prelude=prelude)
+            return stack.enter_context(server)
 
         yield start
 

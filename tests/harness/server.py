@@ -29,6 +29,7 @@ class ServerProcess:
         flags: further flags of ``tritium serve``.
         known_good: the model that answers ``GOOD`` as it should.
         open_files: the limit on descriptors, if it is to be lower.
+        prelude: Python that runs in the server's process before it starts.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class ServerProcess:
         log: Path,
         known_good: str = "echo",
         open_files: int | None = None,
-        environment: Mapping[str, str] | None = None,
+        prelude: str = "",
     ) -> None:
         self.log = log
         self.known_good = known_good
@@ -46,8 +47,9 @@ class ServerProcess:
         self.metrics_port = 0
         self.error_bodies: list[bytes] = []
         self._repository = repository
+        start = ["-c", f"{prelude}\nimport sys, tritium.cli.main\nsys.exit(tritium.cli.main.main())"]
         command = [
-            sys.executable, "-m", "tritium", "serve", "--model-repository", str(repository),
+            sys.executable, *(start if prelude else ["-m", "tritium"]), "serve", "--model-repository", str(repository),
             "--http-port", "0", "--metrics-port", "0", *flags,
         ]  # fmt: skip
         with log.open("wb") as output:
@@ -56,7 +58,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
             )
         if open_files is not None:

@@ -1,4 +1,4 @@
-"""What tests of several packages build: configurations, requests, models, and stand-ins for what runs them."""
+"""What tests of several packages build: configurations, requests, models, stand-ins for instances."""
 
 from __future__ import annotations
 

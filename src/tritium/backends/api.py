@@ -87,7 +87,7 @@ class ThreadBackend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerBackend:
-    """A backend whose instances run in worker processes; the code that hosts the model is in ``worker_root``."""
+    """A backend whose instances run in worker processes; what hosts the model is in ``worker_root``."""
 
     name: str
     command: Callable[[ModelConfig], tuple[str, ...]]  # the interpreter, and options for it

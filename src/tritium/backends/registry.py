@@ -1,4 +1,4 @@
-"""Backends by name: the built-in ones, and those that other packages offer as ``tritium.backends`` entry points."""
+"""Backends by name: the built-in ones, and those of other packages (entry points ``tritium.backends``)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def backend_named(name: str) -> Backend:
         made: Backend = entry.load()()
         return made
     raise InvalidArgumentError(
-        f"unable to find backend library for backend '{name}', try specifying runtime on the model configuration. "
-        f"Backends of this server: {', '.join(sorted(_BUILT_IN))}"
+        f"unable to find backend library for backend '{name}', try specifying runtime on the model "
+        f"configuration. Backends of this server: {', '.join(sorted(_BUILT_IN))}"
     )

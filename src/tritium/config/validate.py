@@ -6,6 +6,7 @@ follows a semicolon or a full stop says what to write.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tritium.config.document import document_of
@@ -156,8 +157,8 @@ def _check_metric_tags(config: ModelConfig) -> None:
     for key in config.metric_tags:
         if not _LABEL.fullmatch(key) or key in _OWN_LABELS:
             raise ConfigError(
-                f"metric_tags of {config.name} has key '{ascii(key)[1:-1]}'; write letters, digits and underscores, and "
-                f"none of {', '.join(_OWN_LABELS)}"
+                f"metric_tags of {config.name} has key '{ascii(key)[1:-1]}'; write letters, digits "
+                f"and underscores, none of {', '.join(_OWN_LABELS)}"
             )
 
 

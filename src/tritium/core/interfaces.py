@@ -38,7 +38,7 @@ class ModelInstance(Protocol):
     capacity: int  # batches it takes now; 0 while it cannot run
 
     def execute(self, batch: Batch) -> None:
-        """Run ``batch``, at the latest after ``flush``, and call ``batch.done`` on the loop. Never raises or blocks."""
+        """Run ``batch``, at the latest after ``flush``, and then call ``batch.done`` on the loop."""
         ...
 
     def flush(self) -> None:

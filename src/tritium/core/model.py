@@ -34,7 +34,7 @@ class Model:
         self._reshape = input_reshape(self.config)
 
     def check(self, request: InferenceRequest) -> None:
-        """Accept ``request`` for this model: its batch size is set, its inputs get the shapes that the model sees.
+        """Accept ``request``: its batch size is set, its inputs get the shapes that the model sees.
 
         Raises:
             InvalidArgumentError: it does not fit the model.

@@ -1,4 +1,4 @@
-"""``reshape`` of inputs and outputs: the shape that clients see and the one that the model sees. Bytes stay as they are."""
+"""``reshape`` of inputs and outputs: the shape that clients see and the one that the model sees."""
 
 from __future__ import annotations
 

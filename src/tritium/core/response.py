@@ -27,8 +27,8 @@ class ResponseStream:
     """The responses of one request: any number, the last one marked final.
 
     Lives on the loop's thread. ``on_response(response, final)`` is called there and must not raise. After the
-    final response, or once cancelled, nothing is delivered any more: answering a request whose client has gone
-    is not an error.
+    final response, or once cancelled, nothing is delivered any more: answering a request whose client has
+    gone is not an error.
     """
 
     __slots__ = ("_cancel_argument", "_on_cancel", "_on_response", "cancelled", "closed")

@@ -33,7 +33,8 @@ def scatter(
     """Split batched outputs back to their requests.
 
     Args:
-        outputs: by name, each of shape [rows, ...] where rows is the batch's total (any shape for one request).
+        outputs: by name, each of shape [rows, ...] where rows is the batch's total (any shape for one
+            request).
         datatypes: of the outputs that the configuration declares; others are dropped.
 
     Returns:
@@ -47,7 +48,9 @@ def scatter(
     rows = sum(r.batch_size for r in requests)
     for name, array in outputs.items():
         if array.ndim == 0 or array.shape[0] != rows:
-            raise InternalError(f"output '{name}' has shape {list(array.shape)}, expected {rows} rows for the batch")
+            raise InternalError(
+                f"output '{name}' has shape {list(array.shape)}, expected {rows} rows for the batch"
+            )
     responses, start = [], 0
     for request in requests:
         stop = start + request.batch_size

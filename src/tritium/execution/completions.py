@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from tritium.core.interfaces import Batch, Outcome
 
-
 Finish = Callable[[Batch, Outcome], None]
 
 

@@ -1,7 +1,7 @@
 """Starts worker processes: an argument list, one end of a socketpair, and shared memory without a name.
 
-All workers are started from one thread that lives as long as the server: Linux delivers the parent-death signal
-when the *thread* that started a process ends.
+All workers are started from one thread that lives as long as the server: Linux delivers the parent-death
+signal when the *thread* that started a process ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tritium_worker.ma
 
 @dataclass(slots=True)
 class WorkerHandle:
-    """A process that was started, and the server's side of what it shares. -1 is shared memory that is missing."""
+    """A process that was started, and the server's side of what it shares; -1 for memory that is missing."""
 
     process: subprocess.Popen[bytes]
     sock: socket.socket

@@ -12,6 +12,8 @@ def settle() -> None:
     gc.collect()
     gc.freeze()  # models and code stay; collections look at requests only
     if sys.platform.startswith("linux"):
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # measured: 29 of 116 MB after loading one model of 15
+        trim = getattr(
+            ctypes.CDLL(None), "malloc_trim", None
+        )  # measured: 29 of 116 MB after loading one model of 15
         if trim is not None:
             trim(0)

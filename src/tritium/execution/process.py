@@ -4,10 +4,6 @@
     READY     runs batches            -> DOWN when the process ends
     DOWN      waits to be restarted   -> STARTING after the breaker's delay
     STOPPED   for good
-
-What a process that ended had in flight is told apart by the shared board: the batch that ran is to blame. Its
-request fails, or, when it held several, each is run once more alone, so that neighbours of a poisonous request
-get their answers. Batches that had not begun simply run on the next worker.
 """
 
 from __future__ import annotations
@@ -15,28 +11,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from tritium.core.interfaces import Batch, Outcome
-from tritium.core.response import InferenceResponse
-from tritium.errors import DeadlineExceededError, InternalError, TritiumError, UnavailableError, WorkerDiedError
+from tritium.errors import (
+    DeadlineExceededError,
+    InternalError,
+    TritiumError,
+    UnavailableError,
+    WorkerDiedError,
+)
+from tritium.execution.flights import Flight, Flights
 from tritium.execution.launcher import Launcher
 from tritium.execution.supervisor import CrashBreaker
+from tritium.execution.watch import Deadline, StoppedWatch
 from tritium.execution.window import InFlightWindow
 from tritium.execution.wire import WireCodec
 from tritium.execution.worker import Worker
 from tritium.worker_root.tritium_worker import frames
-from tritium.worker_root.tritium_worker.board import SLOTS
 
 logger = logging.getLogger("tritium.execution")
 
-_WATCHDOG_PERIOD_S = 0.5
 _FINALIZE_S = 10.0
 _SHOWN_REASON_CHARS = 4096
+_MIN_RELOAD_DELAY_S = 0.1  # between two attempts to load a model that does not load any more
 
 
 class InstanceState(Enum):
@@ -57,21 +58,6 @@ class WorkerPlan:
     args: dict[str, str]  # of TritonPythonModel.initialize, without the instance's name
     stopped_limit_s: float = 5.0  # a process that is stopped (SIGSTOP) this long is replaced
     execution_timeout_s: float | None = None
-
-
-@dataclass(slots=True)
-class _InFlight:
-    batch: Batch
-    slots: range
-    split: _Split | None = None  # the batch that a request ran in when the worker died
-
-
-@dataclass(slots=True)
-class _Split:
-    """A batch whose requests are run again one by one."""
-
-    batch: Batch
-    responses: dict[int, InferenceResponse] = field(default_factory=dict)
 
 
 class ProcessInstance:
@@ -106,15 +92,13 @@ class ProcessInstance:
         self._codec = codec
         self._worker: Worker | None = None
         self._window = InFlightWindow()
-        self._flying: dict[int, _InFlight] = {}
-        self._again: deque[_InFlight] = deque()  # to run before anything new
-        self._next_id = 1
-        self._next_slot = 0
+        self._flights = Flights(self._finished)
         self._restart: asyncio.Task[None] | None = None
-        self._watchdog: asyncio.TimerHandle | None = None
-        self._stopped_since: float | None = None
-        self._deadline: asyncio.TimerHandle | None = None
+        self._watch = StoppedWatch(plan.stopped_limit_s, lambda: self._worker, self._on_stopped)
+        self._deadline = Deadline(None, self._on_deadline)
         self._drained = asyncio.Event()
+
+    # -- start and stop --
 
     async def autocomplete(self, config: dict[str, Any]) -> dict[str, Any]:
         """Ask the model to complete ``config``; the worker stays, for ``start``.
@@ -134,12 +118,13 @@ class ProcessInstance:
             TritiumError: the model cannot be loaded.
         """
         self._plan = plan
+        self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
         worker = self._worker or await self._spawn()
         args = {**plan.args, "model_instance_name": self.name}
         await worker.ask(frames.LOAD, {"model": plan.model, "args": args})
         self.state = InstanceState.READY
         self.capacity = self._window.size
-        self._watch()
+        self._watch.start()
 
     async def _spawn(self) -> Worker:
         try:
@@ -153,44 +138,33 @@ class ProcessInstance:
         )
         return self._worker
 
-    def execute(self, batch: Batch) -> None:
-        """Send ``batch`` to the worker."""
-        self.in_flight += 1
-        self._send(_InFlight(batch, self._take_slots(len(batch.requests))))
-
-    def flush(self) -> None:
-        """Send what ``execute`` took."""
-        if self._worker is not None:
-            self._worker.flush()
-
     async def stop(self) -> None:
         """Finish what is in flight, let the model finalize, end the process."""
-        if self._flying or self._again:
+        if len(self._flights):
             self._drained.clear()
             await self._drained.wait()
-        self.state = InstanceState.STOPPED
-        self.capacity = 0
-        for timer in (self._watchdog, self._deadline):
-            if timer is not None:
-                timer.cancel()
-        if self._restart is not None:
-            self._restart.cancel()
-            await asyncio.gather(self._restart, return_exceptions=True)
+        restart = self._leave()
+        if restart is not None:
+            await asyncio.gather(restart, return_exceptions=True)
         if self._worker is not None:
             await self._finalize(self._worker)
 
     async def abandon(self) -> None:
         """End the process at once; what is in flight fails."""
-        self.state = InstanceState.STOPPED
-        self.capacity = 0
-        if self._restart is not None:
-            self._restart.cancel()
-        for timer in (self._watchdog, self._deadline):
-            if timer is not None:
-                timer.cancel()
+        self._leave()
         if self._worker is not None:
             await self._worker.close()
-        self._fail_all(UnavailableError("Server exiting"))
+        self._flights.fail_all(UnavailableError("Server exiting"))
+
+    def _leave(self) -> asyncio.Task[None] | None:
+        """Take no more work; the restart that was under way, if any, which is cancelled."""
+        self.state = InstanceState.STOPPED
+        self.capacity = 0
+        self._watch.stop()
+        self._deadline.stop()
+        if self._restart is not None:
+            self._restart.cancel()
+        return self._restart
 
     async def _finalize(self, worker: Worker) -> None:
         try:
@@ -201,34 +175,36 @@ class ProcessInstance:
             logger.warning("%s: ended without finalize: %s", self.name, error or "no answer in time")
         await worker.close()
 
-    # -- one batch ---------------------------------------------------------------------------------------------
+    # -- batches --
 
-    def _take_slots(self, count: int) -> range:
-        if self._next_slot + count > SLOTS:
-            self._next_slot = 0
-        first = self._next_slot
-        self._next_slot += count
-        return range(first, first + count)
+    def execute(self, batch: Batch) -> None:
+        """Take ``batch``; it is sent with ``flush``."""
+        self.in_flight += 1
+        self._send(self._flights.plan(batch))
 
-    def _send(self, flight: _InFlight) -> None:
+    def flush(self) -> None:
+        """Send what ``execute`` took."""
+        if self._worker is not None:
+            self._worker.flush()
+
+    def _send(self, flight: Flight) -> None:
         worker = self._worker
         if worker is None or self.state is not InstanceState.READY:
-            self._again.append(flight)
+            self._flights.hold(flight)
             return
-        batch_id = self._next_id
-        self._next_id = batch_id % 0xFFFFFFFF + 1
         try:
-            buffers = frames.encode_batch(frames.EXECUTE, batch_id, self._encode(flight, worker))
+            parts = self._encode(flight, worker)
         except Exception as error:  # out of shared memory, or of descriptors
             logger.exception("%s: a batch cannot be sent to its worker", self.name)
-            self._fail(flight, InternalError(f"cannot hand the request to '{self.name}': {type(error).__name__}"))
+            text = f"cannot hand the request to '{self.name}': {type(error).__name__}"
+            self._flights.fail(flight, InternalError(text))
             return
-        self._flying[batch_id] = flight
-        worker.queue(buffers)
-        if self._plan.execution_timeout_s is not None and self._deadline is None:
-            self._arm_deadline()
+        idle = not self._flights.oldest
+        worker.queue(frames.encode_batch(frames.EXECUTE, self._flights.depart(flight), parts))
+        if idle:
+            self._deadline.began()
 
-    def _encode(self, flight: _InFlight, worker: Worker) -> list[frames.Part]:
+    def _encode(self, flight: Flight, worker: Worker) -> list[frames.Part]:
         parts = []
         for slot, request in zip(flight.slots, flight.batch.requests, strict=True):
             if worker.board is not None:
@@ -238,89 +214,82 @@ class ProcessInstance:
         return parts
 
     def _on_result(self, body: memoryview) -> None:
-        batch_id, count = frames.BATCH.unpack_from(body)
+        flight_id, count = frames.BATCH.unpack_from(body)
         times = frames.TIMES.unpack_from(body, frames.BATCH.size)
-        flight = self._flying[batch_id]
+        expected = len(self._flights.flying(flight_id).batch.requests)
         worker = self._worker
         assert worker is not None
-        if count != len(flight.batch.requests):
-            raise InternalError(f"worker '{self.name}' answered {count} of {len(flight.batch.requests)} requests")
+        if count != expected:
+            raise InternalError(f"worker '{self.name}' answered {count} of {expected} requests")
         position = frames.BATCH.size + frames.TIMES.size
         responses = [self._codec.decode(part, worker) for part in frames.decode_parts(body, position, count)]
-        del self._flying[batch_id]
-        self._finish(flight, Outcome(responses, *times))
+        self._flights.arrive(flight_id, Outcome(responses, *times))
         self._window.note(sum(times))
-        self.capacity = self._window.size
+        if self.capacity:
+            self.capacity = self._window.size
         self._breaker.record_success()
-        if self._deadline is not None:
-            self._arm_deadline()
-
-    def _finish(self, flight: _InFlight, outcome: Outcome) -> None:
-        split = flight.split
-        if split is None:
-            self.in_flight -= 1
-            flight.batch.done(flight.batch, outcome)
+        if self._flights.oldest:
+            self._deadline.began()
         else:
-            index = next(i for i, r in enumerate(split.batch.requests) if r is flight.batch.requests[0])
-            split.responses[index] = outcome.responses[0]
-            if len(split.responses) == len(split.batch.requests):
-                self.in_flight -= 1
-                split.batch.done(split.batch, Outcome([split.responses[i] for i in sorted(split.responses)]))
-        if not self._flying and not self._again:
+            self._deadline.stop()
+
+    def _finished(self, batch: Batch, outcome: Outcome) -> None:
+        self.in_flight -= 1
+        batch.done(batch, outcome)
+        if not len(self._flights):
             self._drained.set()
 
-    def _fail(self, flight: _InFlight, error: TritiumError) -> None:
-        self._finish(flight, Outcome([InferenceResponse(error=error) for _ in flight.batch.requests]))
+    # -- when the process ends --
 
-    def _fail_all(self, error: TritiumError) -> None:
-        flights = [*self._flying.values(), *self._again]
-        self._flying.clear()
-        self._again.clear()
-        for flight in flights:
-            self._fail(flight, error)
+    def _on_end(self, how: str) -> None:
+        self._lose(how, WorkerDiedError(f"worker of '{self.name}' died while it ran this request: it {how}"))
 
-    # -- when the process ends ---------------------------------------------------------------------------------
+    def _on_stopped(self) -> None:
+        limit_s = self._plan.stopped_limit_s
+        if self.state is InstanceState.READY and self._worker is not None:
+            logger.error("worker of '%s' was stopped for %.1f s; it is replaced", self.name, limit_s)
+            self._worker.kill()
 
-    def _on_end(self, how: str, error: TritiumError | None = None) -> None:
-        """The process ended: blame, sort what was in flight, and plan the restart."""
+    def _on_deadline(self, limit_s: float) -> None:
+        if self._worker is not None and self._flights.oldest:
+            self._worker.kill()  # the answer does not wait until it is gone
+            how = f"exceeded its limit of {limit_s:g} s"
+            error = DeadlineExceededError(f"execution of model instance '{self.name}' {how}")
+            self._lose(how, error, retry=False)
+
+    def _lose(self, how: str, error: TritiumError, *, retry: bool = True) -> None:
+        """The worker is lost: answer or keep what it held, and plan the restart."""
         worker, self._worker = self._worker, None
         if self.state is not InstanceState.READY or worker is None:
             return  # start() reports it
         self.state = InstanceState.DOWN
         self.capacity = 0
-        self.last_end = how
-        delay_s = self._breaker.record_crash(time.monotonic())
+        self._deadline.stop()
+        delay_s = self._count_crash(how)
         logger.error("worker of '%s' %s; restart in %.2f s", self.name, how, delay_s)
-        current = worker.board.current() if worker.board is not None else min(self._flying, default=0)
-        flights, self._flying = self._flying, {}
-        for batch_id, flight in flights.items():
-            if batch_id == current:
-                self._blame(flight, error or WorkerDiedError(f"worker of '{self.name}' died while it ran this request: it {how}"))
-            else:
-                self._again.append(flight)
-        if self._breaker.open:
-            broken = UnavailableError(self.broken_text())
-            self._fail_all(broken)
-            self._on_broken(broken)
+        current = worker.board.current() if worker.board is not None else self._flights.oldest
+        self._flights.crash(current, error, retry=retry)
+        self._refuse_if_broken()
         self._restart = asyncio.get_running_loop().create_task(
             self._come_back(worker, delay_s), name=f"restart-{self.name}"
         )
 
-    def _blame(self, flight: _InFlight, error: TritiumError) -> None:
-        requests = flight.batch.requests
-        if len(requests) == 1 or isinstance(error, DeadlineExceededError):
-            self._fail(flight, error)
-            return
-        split = _Split(flight.batch)
-        for request in requests:
-            alone = Batch([request], request.batch_size, flight.batch.dispatched_ns, flight.batch.done)
-            self._again.append(_InFlight(alone, self._take_slots(1), split))
+    def _count_crash(self, how: str) -> float:
+        self.last_end = how
+        return self._breaker.record_crash(time.monotonic())
+
+    def _refuse_if_broken(self) -> None:
+        if self._breaker.open:
+            broken = UnavailableError(self.broken_text())
+            self._flights.fail_all(broken)
+            self._on_broken(broken)
 
     def broken_text(self) -> str:
         """Why requests are refused while the breaker is open."""
         return f"model instance '{self.name}' crashed repeatedly and is paused: its worker last {self.last_end}"
 
     async def _come_back(self, ended: Worker, delay_s: float) -> None:
+        """Start again and again until the model is loaded."""
         await ended.close()
         while self.state is InstanceState.DOWN:
             await asyncio.sleep(delay_s)
@@ -329,56 +298,19 @@ class ProcessInstance:
             try:
                 await self.start(self._plan)
             except TritiumError as error:
-                if self._worker is not None:
-                    worker, self._worker = self._worker, None
-                    await worker.close()
-                self.state = InstanceState.DOWN
-                delay_s = max(0.1, self._breaker.record_crash(time.monotonic()))
-                self.last_end = f"could not be started again: {str(error)[:_SHOWN_REASON_CHARS]}"
-                logger.error("%s: %s", self.name, self.last_end)
-                if self._breaker.open:
-                    broken = UnavailableError(self.broken_text())
-                    self._fail_all(broken)
-                    self._on_broken(broken)
-        for _ in range(len(self._again)):
-            self._send(self._again.popleft())
+                delay_s = await self._start_failed(error)
+        for flight in self._flights.release():
+            self._send(flight)
         self.flush()
         self._on_available()
 
-    # -- watching ----------------------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        """Look again and again whether the process was stopped by a signal."""
-        now_s = time.monotonic()
-        if self.state is InstanceState.READY and self._worker is not None:
-            if not self._worker.stopped():
-                self._stopped_since = None
-            elif self._stopped_since is None:
-                self._stopped_since = now_s
-            elif now_s - self._stopped_since >= self._plan.stopped_limit_s:
-                self._stopped_since = None
-                logger.error("worker of '%s' was stopped for %.1f s; it is replaced", self.name, self._plan.stopped_limit_s)
-                self._worker.kill()
-        if self.state in (InstanceState.READY, InstanceState.STARTING):
-            if self._watchdog is not None:
-                self._watchdog.cancel()
-            self._watchdog = asyncio.get_running_loop().call_later(_WATCHDOG_PERIOD_S, self._watch)
-
-    def _arm_deadline(self) -> None:
-        """Give the oldest batch in flight its time from now on."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        if self._flying and self._plan.execution_timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(self._plan.execution_timeout_s, self._on_deadline)
-
-    def _on_deadline(self) -> None:
-        self._deadline = None
-        worker = self._worker
-        if worker is None or not self._flying:
-            return
-        limit_s = self._plan.execution_timeout_s
-        error = DeadlineExceededError(f"execution of model instance '{self.name}' exceeded its limit of {limit_s:g} s")
-        worker.kill()  # the answer does not wait until it is gone
-        self._on_end(f"exceeded the execution limit of {limit_s:g} s", error)
+    async def _start_failed(self, error: TritiumError) -> float:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.close()
+        self.state = InstanceState.DOWN
+        reason = f"could not be started again: {str(error)[:_SHOWN_REASON_CHARS]}"
+        delay_s = max(_MIN_RELOAD_DELAY_S, self._count_crash(reason))
+        logger.error("%s %s", self.name, reason)
+        self._refuse_if_broken()
+        return delay_s

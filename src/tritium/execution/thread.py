@@ -21,7 +21,8 @@ from tritium.execution.window import InFlightWindow
 
 logger = logging.getLogger("tritium.execution")
 
-# A thread that finishes waits for the loop to hand over the GIL; the interpreter's own 5 ms costs half the throughput.
+# A thread that finishes waits for the loop to hand over the GIL; the interpreter's own 5 ms costs half the
+# throughput.
 SWITCH_INTERVAL_S = 2e-4
 
 

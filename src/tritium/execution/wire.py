@@ -65,7 +65,7 @@ class WireCodec:
         return known
 
     def decode(self, part: PartView, worker: Worker) -> InferenceResponse:
-        """A response from a part of a RESULT frame; its tensors are views of the frame or of the output arena."""
+        """A response from a part of a RESULT frame; its tensors are views of the frame or of the arena."""
         response = InferenceResponse()
         spec, meta_bytes, places, inline, _ = part
         if meta_bytes:
@@ -81,7 +81,9 @@ class WireCodec:
         for index, (name, datatype, shape, nbytes) in enumerate(specs):
             if places and places[index] != INLINE:
                 if worker.outputs is None:
-                    raise InternalError(f"worker '{worker.name}' placed a tensor in shared memory that it has not")
+                    raise InternalError(
+                        f"worker '{worker.name}' placed a tensor in shared memory that it has not"
+                    )
                 buffer = worker.outputs.view(places[index], nbytes)
             else:
                 buffer = inline[position : position + nbytes]
@@ -93,7 +95,9 @@ class WireCodec:
         if len(self._parsed) >= _CACHE_ENTRIES:
             self._parsed.clear()
         tensors, _ = msgspec.json.decode(spec)
-        parsed = self._parsed[spec] = [(n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors]
+        parsed = self._parsed[spec] = [
+            (n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors
+        ]
         return parsed
 
 

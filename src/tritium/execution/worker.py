@@ -135,7 +135,8 @@ class Worker:
             window = buffers[:_IOV_MAX]
             size = sum(map(len, window))
             try:
-                # One small buffer is cheaper to send than many: a copy of a few kilobytes against an iovec of each.
+                # One small buffer is cheaper to send than many: a copy of a few kilobytes against an iovec of
+                # each.
                 joined = size <= _JOIN_BYTES
                 sent = self._sock.send(b"".join(window)) if joined else self._sock.sendmsg(window)
             except BlockingIOError:
@@ -186,7 +187,10 @@ class Worker:
         elif kind == frames.LOG:
             record = msgspec.json.decode(body)
             level = _LEVELS.get(record["level"], logging.INFO)
-            where = {"model_file": record["file"], "model_line": record["line"]}  # the log shows the model's own place
+            where = {
+                "model_file": record["file"],
+                "model_line": record["line"],
+            }  # the log shows the model's own place
             logger.log(level, "%s", record["message"], extra=where)
         elif kind == frames.FAILURE:
             logger.error("%s: %s", self.name, msgspec.json.decode(body)["traceback"])

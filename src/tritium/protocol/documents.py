@@ -42,7 +42,11 @@ def _tensor(config: ModelConfig, tensor: ModelInput | ModelOutput) -> Document:
 
 def statistics(models: Iterable[Model]) -> Document:
     """``GET /v2/models/stats``: durations in ns, ``last_inference`` in ms since the epoch."""
-    return {"model_stats": [_model_statistics(model.config.name, model.version, model.statistics) for model in models]}
+    return {
+        "model_stats": [
+            _model_statistics(model.config.name, model.version, model.statistics) for model in models
+        ]
+    }
 
 
 def _model_statistics(name: str, version: int, found: ModelStatistics) -> Document:

@@ -30,7 +30,9 @@ MAX_RANK = 64  # dimensions of a tensor; numpy's own limit
 MAX_OUTPUTS = 65536  # outputs that one request may name
 _encode = msgspec.json.Encoder().encode
 _UINT64 = 2**64
-_RESERVED = "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified."
+_RESERVED = (
+    "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified."
+)
 
 
 @dataclass(slots=True)
@@ -60,7 +62,9 @@ def decode_infer_request(
     if header_length is None:
         header_length = size
     elif not 0 < header_length <= size:
-        raise InvalidArgumentError(f"inference header size should be in range (0, {size}), got: {header_length}")
+        raise InvalidArgumentError(
+            f"inference header size should be in range (0, {size}), got: {header_length}"
+        )
     view = memoryview(body).toreadonly()
     document = read_infer_document(view[:header_length])
     request = InferenceRequest(config.name, [], stream, version, document.id)
@@ -158,7 +162,11 @@ def _binary_size(entry: InputDocument) -> int | None:
             "'binary_data_size'"
         )
     size = parameters.get("binary_data_size")
-    given = [f"'{key}'" for key, there in (("data", entry.data is not NO_DATA), ("binary_data_size", size is not None)) if there]
+    given = [
+        f"'{key}'"
+        for key, there in (("data", entry.data is not NO_DATA), ("binary_data_size", size is not None))
+        if there
+    ]
     if len(given) != 1:
         raise InvalidArgumentError(
             "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "

@@ -1,7 +1,7 @@
-"""JSON request documents: the quick typed reading, and the slow one that says what is wrong in Triton's words.
+"""JSON request documents: the quick typed reading, and the slow one that says what is wrong as Triton does.
 
-Triton reads with rapidjson and reports every mistake of type as its own internal error (500); the texts here are
-the same, the code is INVALID_ARG (docs/compatibility.md, 'client errors').
+Triton reads with rapidjson and reports every mistake of type as its own internal error (500); the texts here
+are the same, the code is INVALID_ARG (docs/compatibility.md, 'client errors').
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def parse(raw: Buffer) -> Any:
         detail = f"{found[2]} at {found[1]}" if found else str(error)
         raise InvalidArgumentError(f"failed to parse the request JSON buffer: {detail}") from None
     except (ValueError, UnicodeDecodeError):
-        raise InvalidArgumentError("failed to parse the request JSON buffer: Invalid encoding in string. at 0") from None
+        raise InvalidArgumentError(
+            "failed to parse the request JSON buffer: Invalid encoding in string. at 0"
+        ) from None
 
 
 def check_depth(raw: Buffer) -> None:

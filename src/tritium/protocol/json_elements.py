@@ -32,7 +32,8 @@ def decode_elements(name: str, datatype: DataType, shape: tuple[int, ...], data:
     Out-of-range integers wrap, as in Triton. The nesting is flattened and not compared with ``shape``.
 
     Raises:
-        InvalidArgumentError: elements of another type, too many, too few, or a datatype that JSON cannot carry.
+        InvalidArgumentError: elements of another type, too many, too few, or a datatype that JSON cannot
+            carry.
     """
     if datatype in _BINARY_ONLY:
         raise InvalidArgumentError(
@@ -42,7 +43,11 @@ def decode_elements(name: str, datatype: DataType, shape: tuple[int, ...], data:
     kind = datatype.numpy.kind
     decoder, types, kind_text = _KINDS[kind]
     try:
-        elements = decoder.decode(data) if isinstance(data, msgspec.Raw) else _typed(data, types, datatype, kind_text)
+        elements = (
+            decoder.decode(data)
+            if isinstance(data, msgspec.Raw)
+            else _typed(data, types, datatype, kind_text)
+        )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         elements = _typed(parse(data), types, datatype, kind_text)
     if len(elements) != math.prod(shape):
@@ -92,7 +97,9 @@ def _flatten(values: list[Any]) -> list[Any]:
         for value in levels[-1]:
             if isinstance(value, list):
                 if len(levels) == MAX_DEPTH:
-                    raise InvalidArgumentError(f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})")
+                    raise InvalidArgumentError(
+                        f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})"
+                    )
                 levels.append(iter(value))
                 break
             elements.append(value)
@@ -110,7 +117,8 @@ def encode_elements(tensor: Tensor) -> bytes:
     datatype = tensor.datatype
     if datatype in _BINARY_ONLY:
         raise InvalidArgumentError(
-            f"sending {datatype.value} data via JSON is not supported. Please use the binary data format for output"
+            f"sending {datatype.value} data via JSON is not supported. Please use the binary data format for "
+            "output"
         )
     if datatype is DataType.BYTES:
         return _encode_strings(tensor)

@@ -14,7 +14,7 @@ from tritium.errors import InvalidArgumentError
 def decode_raw_request(
     body: Buffer, config: ModelConfig, version: int | None, stream: ResponseStream
 ) -> InferenceRequest:
-    """The request; its shape is deduced: batch 1, and at most one variable dimension from the size of ``body``.
+    """The request; its shape is deduced: batch 1, and at most one variable dimension from ``body``'s size.
 
     Raises:
         InvalidArgumentError: the model has more inputs, or the shape cannot be deduced.
@@ -31,7 +31,8 @@ def decode_raw_request(
     if datatype is DataType.BYTES:
         if tuple(only.dims) != (1,):
             raise InvalidArgumentError(
-                f"{request.label} For BYTE datatype raw input '{only.name}', the model must have input shape [1]"
+                f"{request.label} For BYTE datatype raw input '{only.name}', the model must have input shape "
+                "[1]"
             )
         element = len(body).to_bytes(4, "little") + bytes(body)
         request.inputs = [Tensor(only.name, datatype, (*batch, 1), element)]

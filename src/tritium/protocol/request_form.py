@@ -19,8 +19,8 @@ class RequestForm:
     """A decoded and checked request to take as a pattern.
 
     Args:
-        pattern: checked by its model; all its tensors are binary, and none is BYTES, whose elements need a look.
-            The form takes it over.
+        pattern: checked by its model; all its tensors are binary, and none is BYTES, whose elements need a
+            look. The form takes it over.
         header_length: bytes of JSON before the tensors.
     """
 
@@ -61,7 +61,7 @@ _NOBODY = ResponseStream(lambda response, final: None)
 
 
 def form_of(request: InferenceRequest, header_length: int, body_size: int) -> RequestForm | None:
-    """A form for requests with the same JSON as ``request``, which its model has checked; None if there can be none."""
+    """A form for requests with the same JSON as ``request``, which is checked; None if there can be none."""
     if header_length > MAX_FORM_BYTES or not request.inputs:
         return None
     binary_bytes = sum(len(tensor.buffer) for tensor in request.inputs)

@@ -1,4 +1,4 @@
-"""HTTP method and path to endpoint, by Triton's rules: nothing is decoded, slashes count, the query is ignored."""
+"""HTTP path to endpoint, by Triton's rules: nothing is decoded, slashes count, the query is ignored."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def match(path: str) -> Route | None:
         version = int(version_text) if len(version_text) < 20 else _MAX_VERSION + 1
         if version > _MAX_VERSION:
             raise InvalidArgumentError(
-                f"failed to get model version from specified version string '{version_text}' (details: stol), "
-                "version should be an integral value > 0"
+                f"failed to get model version from specified version string '{version_text}' (details: "
+                "stol), version should be an integral value > 0"
             )
     return Route(_ACTIONS[action], name, version)

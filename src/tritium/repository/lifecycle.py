@@ -1,10 +1,10 @@
 """The states of one model version, and which follow which.
 
-    UNKNOWN     -> LOADING
-    LOADING     -> READY | UNAVAILABLE
-    READY       -> UNLOADING
-    UNLOADING   -> UNAVAILABLE
-    UNAVAILABLE -> LOADING
+UNKNOWN     -> LOADING
+LOADING     -> READY | UNAVAILABLE
+READY       -> UNLOADING
+UNLOADING   -> UNAVAILABLE
+UNAVAILABLE -> LOADING
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class ModelVersion:
         """
         if state not in _NEXT[self.state]:
             raise InternalError(
-                f"model '{self.name}' version {self.version} cannot go from {self.state.value} to {state.value}"
+                f"model '{self.name}' version {self.version} cannot go from {self.state.value} to "
+                f"{state.value}"
             )
         self.state = state
         self.reason = reason

@@ -50,7 +50,9 @@ class ModelLoader:
         self._launcher = launcher
         self._completions = Completions()
 
-    async def load(self, entry: ModelEntry, on_version: Callable[[int], None]) -> dict[int, Model | TritiumError]:
+    async def load(
+        self, entry: ModelEntry, on_version: Callable[[int], None]
+    ) -> dict[int, Model | TritiumError]:
         """Load the selected versions of ``entry``.
 
         Args:
@@ -84,19 +86,25 @@ class ModelLoader:
         config = prepared.config
         if EXECUTION_TIMEOUT_PARAMETER in config.parameters:
             raise ConfigError(
-                f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name}: backend '{backend.name}' runs in threads, "
-                "which cannot be ended; remove the parameter"
+                f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name}: backend '{backend.name}' runs "
+                "in threads, which cannot be ended; remove the parameter"
             )
         names = instance_names(config)
         threads = max(1, available_cores() // len(names))
         instances = [
-            ThreadInstance(backend, InstanceContext(config, entry.directory, version, name, threads), self._completions)
+            ThreadInstance(
+                backend, InstanceContext(config, entry.directory, version, name, threads), self._completions
+            )
             for name in names
         ]
         await _start_all([instance.start() for instance in instances])
         statistics = ModelStatistics()
-        runner = BatchRunner(self._policy(config), instances, statistics, output_reshape=output_reshape(config))
-        return Model(config, version, runner, statistics, document_of(config), prepared.labels, lambda: True, lambda: 0)
+        runner = BatchRunner(
+            self._policy(config), instances, statistics, output_reshape=output_reshape(config)
+        )
+        return Model(
+            config, version, runner, statistics, document_of(config), prepared.labels, lambda: True, lambda: 0
+        )
 
     async def _load_in_workers(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
@@ -135,15 +143,28 @@ class ModelLoader:
             first.name = names[0]
             instances.append(first)
             instances += [make(name, codec) for name in names[1:]]
-            plan = replace(plan, args=_initialize_args(entry, version, config), execution_timeout_s=_timeout_s(config))
+            plan = replace(
+                plan, args=_initialize_args(entry, version, config), execution_timeout_s=_timeout_s(config)
+            )
             await _start_all([instance.start(plan) for instance in instances])
         except BaseException:
             await asyncio.gather(*(instance.abandon() for instance in (instances or [first])))
             raise
         statistics = ModelStatistics()
         reshape = output_reshape(config)
-        runner = BatchRunner(self._policy(config), instances, statistics, output_reshape=reshape, unavailable=unavailable)
-        return Model(config, version, runner, statistics, document_of(config), prepared.labels, any_ready, lambda: breaker.restarts)
+        runner = BatchRunner(
+            self._policy(config), instances, statistics, output_reshape=reshape, unavailable=unavailable
+        )
+        return Model(
+            config,
+            version,
+            runner,
+            statistics,
+            document_of(config),
+            prepared.labels,
+            any_ready,
+            lambda: breaker.restarts,
+        )
 
     def _policy(self, config: ModelConfig) -> BatchPolicy:
         batching = config.dynamic_batching
@@ -154,7 +175,8 @@ class ModelLoader:
             config.max_batch_size,
             preferred_batch_sizes=batching.preferred_batch_size,
             max_queue_delay_us=batching.max_queue_delay_microseconds,
-            max_queue_size=(queue_policy.max_queue_size if queue_policy else 0) or self._options.max_queue_size,
+            max_queue_size=(queue_policy.max_queue_size if queue_policy else 0)
+            or self._options.max_queue_size,
         )
 
 
@@ -198,8 +220,8 @@ def _timeout_s(config: ModelConfig) -> float | None:
         seconds = 0.0
     if not 0 < seconds < 1e6:
         raise ConfigError(
-            f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name} is '{parameter.string_value}'; write a number "
-            "of seconds greater than 0"
+            f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name} is '{parameter.string_value}'; "
+            "write a number of seconds greater than 0"
         )
     return seconds
 
@@ -210,5 +232,3 @@ async def _start_all(starts: Sequence[object]) -> None:
     for result in results:
         if isinstance(result, BaseException):
             raise result
-
-

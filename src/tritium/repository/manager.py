@@ -47,7 +47,9 @@ class ModelRepositoryManager:
         wanted = list(snapshot.models) if names is None else list(dict.fromkeys(names))
         for name in wanted:
             if name not in snapshot.models:
-                self.failures[name] = f"failed to poll model '{name}': model not found in any model repository."
+                self.failures[name] = (
+                    f"failed to poll model '{name}': model not found in any model repository."
+                )
                 logger.error("%s", self.failures[name])
         async with asyncio.TaskGroup() as loads:
             for name in filter(snapshot.models.__contains__, wanted):

@@ -1,4 +1,4 @@
-"""From a model directory to a configuration that can be served: read, complete, normalise, check. Blocking."""
+"""From a model directory to a configuration that can be served: read, complete, check. Blocking."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
     """
     if entry.problem is not None:
         raise ConfigError(entry.problem)
-    config = read_config(entry.config_text, entry.config_file) if entry.config_text is not None else ModelConfig()
+    config = (
+        read_config(entry.config_text, entry.config_file) if entry.config_text is not None else ModelConfig()
+    )
     config = fill_platform(with_name(config, entry.name))
     if not config.is_ensemble and options.auto_complete:
         config = complete_backend(config, _entries(entry))
@@ -130,5 +132,3 @@ def _check_execution(config: ModelConfig) -> None:
             f"parameter '{EXECUTION_PARAMETER}' of {config.name} is '{wanted.string_value}', but backend "
             f"'{config.backend}' runs by '{here}' only; remove the parameter"
         )
-
-

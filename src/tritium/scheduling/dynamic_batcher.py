@@ -1,7 +1,8 @@
 """Dynamic batching: requests that arrive close together run together.
 
-The rules are Triton's. A batch is formed in arrival order, requests are never split, and requests with different
-input sets, shapes or datatypes are never mixed. A batch leaves when an instance is free and one of these holds:
+The rules are Triton's. A batch is formed in arrival order, requests are never split, and requests with
+different input sets, shapes or datatypes are never mixed. A batch leaves when an instance is free and one
+of these holds:
 
     full       the next request does not fit, or the rows reach the largest size allowed
     preferred  the oldest requests make up a preferred batch size; they leave without those behind them
@@ -63,8 +64,10 @@ class DynamicBatcher:
         return batch
 
     def _candidate(self) -> tuple[int, int, bool]:
-        """Entries of the batch at the head, those of them with the largest preferred size (0 if there is none),
-        and whether nothing more can join it."""
+        """Entries of the batch at the head, how many of them have a preferred size, and whether it is closed.
+
+        The preferred size is the largest; 0 entries if there is none. Nothing more can join a closed batch.
+        """
         signature = self._queue[0][1]
         count = rows = preferred = 0
         for request, its_signature, _ in self._queue:
@@ -103,7 +106,7 @@ class DynamicBatcher:
 
 
 def _signature(request: InferenceRequest) -> Signature:
-    """What two requests must share to run together: names, datatypes and shapes without the batch dimension."""
+    """What requests that run together share: names, datatypes and shapes without the batch dimension."""
     inputs = request.inputs
     if len(inputs) == 1:
         only = inputs[0]

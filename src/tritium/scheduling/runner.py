@@ -1,7 +1,7 @@
 """The asyncio shell around a batching policy: pairs its batches with free instances, on the loop.
 
-One inference makes no task, future or lock: ``enqueue`` puts it into the policy, one wake-up of the loop hands
-batches to instances however many requests arrived, and ``_done`` answers them.
+One inference makes no task, future or lock: ``enqueue`` puts it into the policy, one wake-up of the loop
+hands batches to instances however many requests arrived, and ``_done`` answers them.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ class BatchRunner:
     def _free_instance(self) -> ModelInstance | None:
         best: ModelInstance | None = None
         for instance in self._instances:
-            if instance.in_flight < instance.capacity and (best is None or instance.in_flight < best.in_flight):
+            if instance.in_flight < instance.capacity and (
+                best is None or instance.in_flight < best.in_flight
+            ):
                 best = instance
         return best
 
@@ -162,7 +164,8 @@ class BatchRunner:
             return
         if self._timer is not None:
             self._timer.cancel()
-        # While requests wait for company to a known moment, stopping waits with them: at most the queue delay.
+        # While requests wait for company to a known moment, stopping waits with them: at most the queue
+        # delay.
         self._timer = self._loop.call_later(max(0, wakeup_us - now_us) / 1e6, self._dispatch_now)
 
     def _dispatch_now(self) -> None:

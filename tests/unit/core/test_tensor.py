@@ -61,7 +61,7 @@ def test_numbers_are_little_endian_in_wire_form(datatype: DataType) -> None:
     assert np.array_equal(tensor.array(), array)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(NUMBERS), st.data())
 def test_any_array_comes_back_from_its_wire_form(datatype: DataType, data: st.DataObject) -> None:
     array = data.draw(hnp.arrays(datatype.numpy, hnp.array_shapes(min_dims=0, min_side=0, max_side=4)))
@@ -70,7 +70,7 @@ def test_any_array_comes_back_from_its_wire_form(datatype: DataType, data: st.Da
     assert back.tobytes() == array.tobytes()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=20)))
 def test_any_byte_strings_come_back_from_their_wire_form(elements: list[bytes]) -> None:
     array = np.empty(len(elements), dtype=object)

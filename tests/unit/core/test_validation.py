@@ -11,9 +11,10 @@ from tritium.errors import InvalidArgumentError
 
 UNKNOWN = "[request id: <id_unknown>] "
 NOTE = (
-    " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended to each "
-    "input shape. If you want to specify the full shape including the batch dim in your input dims config, try setting "
-    "max_batch_size to zero. See the model configuration docs for more info on max_batch_size."
+    " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be prepended "
+    "to each input shape. If you want to specify the full shape including the batch dim in your input dims "
+    "config, try setting max_batch_size to zero. See the model configuration docs for more info on "
+    "max_batch_size."
 )
 UNBATCHED = echo_config("echo0", 0, input=(model_input(dims=(2, -1)),))
 TWO = echo_config("m", input=(model_input("A"), model_input("B")))
@@ -148,14 +149,18 @@ def test_a_request_that_fits_is_accepted_with_its_rows(
         (
             STRINGS,
             [strings(b"\x09\x00\x00\x00ab", 1)],
-            "incomplete string data for inference input 'S', expecting string of length 9 but only 2 bytes available",
+            (
+                "incomplete string data for inference input 'S', expecting string of length 9 but only 2 "
+                "bytes available"
+            ),
         ),
         (
             STRINGS,
             [strings(b"\x00\x00\x00\x00ab", 2)],
             UNKNOWN
-            + "incomplete string length indicator for inference input 'S' for model 'types', expecting 4 bytes "
-            "but only 2 bytes available. Please make sure the string length indicator is in one buffer.",
+            + "incomplete string length indicator for inference input 'S' for model 'types', expecting 4 "
+            "bytes but only 2 bytes available. Please make sure the string length indicator is in one "
+            "buffer.",
         ),
     ],
 )
@@ -190,3 +195,12 @@ def test_bytes_behind_a_shape_that_overflows_64_bits_are_counted_exactly() -> No
     huge = Tensor("IN", DataType.FP32, (2**63, 2**63), b"")
     with pytest.raises(InvalidArgumentError, match="Expected 340282366920938463463374607431768211456, got 0"):
         RequestRules(config).check(request(huge))
+
+
+def test_an_empty_tensor_may_not_have_dimensions_that_no_array_has() -> None:
+    config = echo_config("m", 0, input=(model_input(dims=(-1, -1, -1)),))
+    empty = Tensor("IN", DataType.FP32, (0, 2**62, 2**62), b"")
+    with pytest.raises(
+        InvalidArgumentError, match="the product of its dimensions other than 0 has to be less"
+    ):
+        RequestRules(config).check(request(empty))

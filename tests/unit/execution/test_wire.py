@@ -168,7 +168,7 @@ def test_the_memory_of_responses_is_bounded_and_makes_no_difference() -> None:
         assert [(t.name, t.array().tolist()) for t in response.outputs] == [(f"A{index}", [index % 100])]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(list(DataType)), st.binary(max_size=24)), min_size=1, max_size=4))
 def test_any_tensors_come_back_from_a_worker_that_echoes(parts: list[tuple[DataType, bytes]]) -> None:
     tensors = [Tensor(f"T{i}", datatype, (len(raw),), raw) for i, (datatype, raw) in enumerate(parts)]

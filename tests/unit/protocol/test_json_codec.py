@@ -204,7 +204,10 @@ UNSIGNED = "attempt to access JSON non-unsigned-integer as unsigned-integer"
         (
             with_parameters(triton_x=1),
             b"",
-            "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.",
+            (
+                "parameter keys starting with 'triton_' are reserved for Triton usage and should not be "
+                "specified."
+            ),
         ),
         (
             with_output(binary_data=1),
@@ -342,7 +345,7 @@ def tensors(draw: st.DrawFn) -> Tensor:
     return Tensor.from_array("T", draw(hnp.arrays(datatype.numpy, shape)), datatype)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(tensors(), min_size=1, max_size=4), st.integers(0, 9))
 def test_any_request_that_is_written_is_read_as_the_same(given_tensors: list[Tensor], junk: int) -> None:
     inputs: list[Document] = [
@@ -361,7 +364,7 @@ def test_any_request_that_is_written_is_read_as_the_same(given_tensors: list[Ten
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.none() | st.integers(-2, 70))
 def test_no_body_at_all_brings_the_codec_down(body: bytes, header_length: int | None) -> None:
     try:
@@ -375,7 +378,7 @@ WHOLE = json.dumps(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, len(WHOLE.encode())), st.binary(max_size=4), st.integers(0, 6))
 def test_no_change_to_a_good_body_brings_the_codec_down(position: int, put: bytes, cut: int) -> None:
     raw = WHOLE.encode()

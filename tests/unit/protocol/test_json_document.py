@@ -60,7 +60,10 @@ def test_data_that_were_read_slowly_are_parsed_already() -> None:
         (b"", "failed to parse the request JSON buffer: The document is empty. at 0"),
         (
             with_input(INPUT) + b"x",
-            "failed to parse the request JSON buffer: The document root must not be followed by other values. at 71",
+            (
+                "failed to parse the request JSON buffer: The document root must not be followed by other "
+                "values. at 71"
+            ),
         ),
         (
             b'{"inputs":[1e999]}',

@@ -48,11 +48,17 @@ def test_the_model_and_version_are_those_asked_for() -> None:
     [
         (
             echo_config("types", input=(model_input("A"), model_input("B"))),
-            "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'types' model configuration",
+            (
+                "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'types' "
+                "model configuration"
+            ),
         ),
         (
             echo_config("m", input=(model_input("X", dims=(-1, -1)),)),
-            "The shape of the raw input 'X' can not be deduced because there are more than one variable-sized dimension",
+            (
+                "The shape of the raw input 'X' can not be deduced because there are more than one "
+                "variable-sized dimension"
+            ),
         ),
         (
             echo_config("m", input=(model_input("X", "STRING", (2,)),)),

@@ -65,8 +65,8 @@ def test_a_version_beyond_64_bits_is_refused_in_tritons_words(version: str) -> N
     with pytest.raises(InvalidArgumentError) as caught:
         match(f"/v2/models/m/versions/{version}/infer")
     assert str(caught.value) == (
-        f"failed to get model version from specified version string '{version}' (details: stol), version should be an "
-        "integral value > 0"
+        f"failed to get model version from specified version string '{version}' (details: stol), version "
+        "should be an integral value > 0"
     )
 
 

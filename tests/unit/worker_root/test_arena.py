@@ -114,7 +114,7 @@ def test_a_place_outside_of_the_arena_is_refused(fd: int) -> None:
         ArenaReader(fd).view(1 << 30, 10)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from([1, 70 * KIB]), st.integers(-4, 5)), max_size=12))
 def test_every_lease_is_released_exactly_once_and_no_block_is_held_twice(
     fd: int, steps: list[tuple[int, int]]

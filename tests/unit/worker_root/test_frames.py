@@ -66,7 +66,7 @@ def stream_of(bodies: list[bytes]) -> bytes:
     return b"".join(frames.HEAD.pack(len(body), 1 + index % 200) + body for index, body in enumerate(bodies))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=30), max_size=6), st.lists(st.integers(0, 200), max_size=10))
 def test_frames_are_cut_the_same_whatever_pieces_they_come_in(bodies: list[bytes], cuts: list[int]) -> None:
     raw = stream_of(bodies)

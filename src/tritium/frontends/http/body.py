@@ -9,11 +9,20 @@ from tritium.frontends.http.exchange import HttpRefusal
 class RequestBody:
     """Collects a body of known or unknown length.
 
-    A body whose length is announced and which did not come whole in the first read is received straight into its
-    final buffer: ``space`` is where the transport writes, ``received`` says how much it wrote.
+    A body whose length is announced and which did not come whole in the first read is received straight into
+    its final buffer: ``space`` is where the transport writes, ``received`` says how much it wrote.
     """
 
-    __slots__ = ("_chunk_limit", "_chunks", "_filled", "_limit", "_target", "announced", "chunk_count", "size")
+    __slots__ = (
+        "_chunk_limit",
+        "_chunks",
+        "_filled",
+        "_limit",
+        "_target",
+        "announced",
+        "chunk_count",
+        "size",
+    )
 
     def __init__(self, announced: int | None, *, limit: int, chunk_limit: int) -> None:
         if announced is not None and announced > limit:
@@ -48,8 +57,8 @@ class RequestBody:
         if self.chunk_count > self._chunk_limit + 1:  # the last chunk, which is empty, counts as well
             raise HttpRefusal(
                 413,
-                f"Chunked request body exceeds maximum of {self._chunk_limit} non-empty chunks. Send fewer or "
-                "larger HTTP chunks.",
+                f"Chunked request body exceeds maximum of {self._chunk_limit} non-empty chunks. Send fewer "
+                "or larger HTTP chunks.",
             )
 
     def go_direct(self, first: memoryview) -> None:
@@ -81,6 +90,6 @@ def too_large(size: int, limit: int) -> HttpRefusal:
     """A body or a decompressed body passes its limit."""
     return HttpRefusal(
         413,
-        f"request body of {size} bytes exceeds the maximum of {limit} bytes. Use --http-max-input-size to increase "
-        "the limit.",
+        f"request body of {size} bytes exceeds the maximum of {limit} bytes. Use --http-max-input-size to "
+        "increase the limit.",
     )

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: bytes to exchanges and replies back to bytes, in the order of the requests.
 
-Up to ``MAX_PIPELINED`` requests run at a time; their replies are sent in order. Time-outs are looked at by the
-listener's sweep, not by timers of their own.
+Up to ``MAX_PIPELINED`` requests run at a time; their replies are sent in order. Time-outs are looked at by
+the listener's sweep, not by timers of their own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class HttpApplication(Protocol):
     """What answers."""
 
     def plan(self, head: RequestHead) -> Callable[[Exchange], None]:
-        """What to do with requests that have this head, which may be many; raises HttpRefusal to refuse early."""
+        """What to do with requests that have this head, perhaps many; raises HttpRefusal to refuse early."""
         ...
 
     def handle(self, exchange: Exchange) -> None:
@@ -45,7 +45,9 @@ class Shared:
     ``scratch`` is where reads land: each read is consumed before the next one anywhere.
     """
 
-    def __init__(self, application: HttpApplication, options: HttpOptions, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, application: HttpApplication, options: HttpOptions, now_s: Callable[[], float]
+    ) -> None:
         self.application = application
         self.options = options
         self.now_s = now_s
@@ -80,7 +82,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._reading_paused = False
         self._write_blocked = False
 
-    # -- transport ---------------------------------------------------------------------------------------------
+    # -- transport --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
@@ -113,12 +115,11 @@ class HttpConnection(asyncio.BufferedProtocol):
                 if not self._closing:
                     self._refuse(refusal)
                 return
-        if parser.mid_head or parser.awaiting_body is not None:
-            if clock.request is None:
-                clock.request = clock.progress
+        if clock.request is None and (parser.mid_head or parser.awaiting_body is not None):
+            clock.request = clock.progress
 
     def eof_received(self) -> bool:
-        """The client closed: replies that are there still go out, the others are cancelled with the connection."""
+        """The client closed: replies that are there still go out, the others are cancelled."""
         return False
 
     def pause_writing(self) -> None:
@@ -131,7 +132,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._write_blocked = False
         self._update_reading()
 
-    # -- requests ----------------------------------------------------------------------------------------------
+    # -- requests --
 
     def on_request(self, head: RequestHead, body: Buffer) -> bool:
         """The parser has a whole request; whether another may follow."""
@@ -154,7 +155,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         if not self._exchanges and self._transport is not None:
             self._transport.write(_CONTINUE)
 
-    # -- replies -----------------------------------------------------------------------------------------------
+    # -- replies --
 
     def exchange_done(self, exchange: Exchange) -> None:
         """Send the replies at the head of the queue that are there."""
@@ -173,7 +174,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             transport.close()
 
     def _close(self, transport: asyncio.Transport) -> None:
-        """End the connection; after a refusal only our half of it, for closing with bytes unread would reset it."""
+        """End the connection; after a refusal only our half, for closing with bytes unread would reset it."""
         if self._shared.now_s() - self._clock.refused < _LINGER_S and transport.can_write_eof():
             transport.write_eof()
         else:
@@ -198,7 +199,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         else:
             transport.resume_reading()
 
-    # -- the listener's side -----------------------------------------------------------------------------------
+    # -- the listener's side --
 
     @property
     def idle(self) -> bool:
@@ -241,7 +242,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         elapsed_s = now_s - began_s
         if body is None:
             if elapsed_s > options.header_timeout_s:
-                self._refuse(HttpRefusal(408, f"request headers took longer than {options.header_timeout_s:g} s"))
+                self._refuse(
+                    HttpRefusal(408, f"request headers took longer than {options.header_timeout_s:g} s")
+                )
         elif elapsed_s > options.body_grace_s and body.size < elapsed_s * options.min_body_rate:
             self._refuse(HttpRefusal(408, f"request body came slower than {options.min_body_rate} bytes/s"))
 

@@ -69,7 +69,7 @@ class Exchange:
         return rendered
 
     def respond_again(self, rendered: bytes, body: Sequence[Buffer]) -> None:
-        """Answer with a head that was rendered for a request with the same head and a body of the same length."""
+        """Answer with a head that was rendered for the same request head and a body of the same length."""
         if self.reply is None:
             self.reply = [rendered] if self.head.method == b"HEAD" else [rendered, *body]
             self.on_abandoned = None

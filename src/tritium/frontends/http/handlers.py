@@ -1,7 +1,7 @@
-"""The endpoints of the v2 protocol: a plain function each, over one InferenceServer. Inference is in ``infer.py``.
+"""The endpoints of the v2 protocol but for inference: a plain function each, over one InferenceServer.
 
-A handler answers its exchange now, or leaves a callback behind that will. Whatever goes wrong ends in one place,
-``HttpApi.handle``.
+A handler answers its exchange now, or leaves a callback behind that will. Whatever goes wrong ends in one
+place, ``HttpApi.handle``.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ class HttpApi:
         if route.version is not None:
             models = [model for model in models if model.version == route.version]
             if not models:
-                raise InvalidArgumentError(f"requested model version is not available for model '{route.model}'")
+                raise InvalidArgumentError(
+                    f"requested model version is not available for model '{route.model}'"
+                )
         _respond_json(exchange, documents.statistics(models))
 
     def _own(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -1,4 +1,4 @@
-"""The head of a request: everything before its body, read once for all requests that begin with the same bytes.
+"""The head of a request: all before its body, read once for all requests that begin with the same bytes.
 
 A client that keeps its connection sends the same head again and again. Its bytes decide how the request is
 framed, routed and answered, so what was made of them the first time holds for every time.
@@ -19,7 +19,7 @@ _MAX_BYTES = 2048
 
 @dataclass(slots=True)
 class RequestHead:
-    """A parsed head. ``headers`` are by lower-case name; ``plan`` is what the application does with the request."""
+    """A parsed head. ``headers`` are by lower-case name; ``plan`` is what the application does with it."""
 
     method: bytes
     path: str

@@ -15,7 +15,12 @@ from tritium.frontends.http.compression import compress, decompress, preferred_c
 from tritium.frontends.http.exchange import BINARY, JSON, TEXT, Exchange
 from tritium.frontends.http.head import RequestHead
 from tritium.frontends.http.replies import respond_error
-from tritium.protocol.json_codec import ResponseFormat, decode_infer_request, encode_error, encode_infer_response
+from tritium.protocol.json_codec import (
+    ResponseFormat,
+    decode_infer_request,
+    encode_error,
+    encode_infer_response,
+)
 from tritium.protocol.request_form import RequestForm, form_of
 from tritium.protocol.routes import Route
 from tritium.server import InferenceServer
@@ -32,7 +37,9 @@ class _Known:
 
     __slots__ = ("document", "form", "format", "model", "replies")
 
-    def __init__(self, document: bytes, form: RequestForm, model: Model, response_format: ResponseFormat) -> None:
+    def __init__(
+        self, document: bytes, form: RequestForm, model: Model, response_format: ResponseFormat
+    ) -> None:
         self.document = document
         self.form = form
         self.model = model
@@ -43,7 +50,16 @@ class _Known:
 class InferCall:
     """All inferences that come with one head: what the head says is read once."""
 
-    __slots__ = ("_accepted", "_coding", "_header_length", "_known", "_max_input_bytes", "_own", "_route", "_server")
+    __slots__ = (
+        "_accepted",
+        "_coding",
+        "_header_length",
+        "_known",
+        "_max_input_bytes",
+        "_own",
+        "_route",
+        "_server",
+    )
 
     def __init__(
         self,
@@ -110,7 +126,9 @@ class InferCall:
         reply = _Reply(self, exchange, model)
         stream = ResponseStream(reply.on_response)
         try:
-            request, reply.format = decode_infer_request(body, header_length, model.config, self._route.version, stream)
+            request, reply.format = decode_infer_request(
+                body, header_length, model.config, self._route.version, stream
+            )
             reply.request_id = request.id
             model.check(request)
             if header_length and self._coding == "" and (form := form_of(request, header_length, len(body))):
@@ -152,7 +170,12 @@ class _Reply:
         exchange = self._exchange
         form: ReplyForm | None = None
         try:
-            if known is not None and response.error is None and response.parameters is None and exchange.keep_alive:
+            if (
+                known is not None
+                and response.error is None
+                and response.parameters is None
+                and exchange.keep_alive
+            ):
                 form = tuple([(t.name, t.datatype, t.shape, len(t.buffer)) for t in response.outputs])
                 rendered = known.replies.get(form)
                 if rendered is not None:
@@ -188,7 +211,9 @@ class _Reply:
 async def _send_compressed(exchange: Exchange, extra: bytes, buffers: list[Buffer], coding: str) -> None:
     encoded = await asyncio.to_thread(compress, buffers, coding)
     kind = BINARY if extra else JSON
-    exchange.respond(200, encoded, content_type=kind, extra=extra + b"Content-Encoding: %b\r\n" % coding.encode())
+    exchange.respond(
+        200, encoded, content_type=kind, extra=extra + b"Content-Encoding: %b\r\n" % coding.encode()
+    )
 
 
 def _header_length(value: bytes | None) -> int | None:

@@ -51,7 +51,9 @@ class HttpListener:
             raise UnavailableError(f"Socket '{address}:{options.port}' {detail}") from None
         for sock in self._server.sockets:
             self.port = sock.getsockname()[1]
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # inherited: finds clients that vanished
+            sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+            )  # inherited: finds clients that vanished
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
     def _connect(self) -> asyncio.BaseProtocol:

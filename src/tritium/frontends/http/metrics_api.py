@@ -22,7 +22,9 @@ class MetricsApi:
     def plan(self, head: RequestHead) -> Callable[[Exchange], None]:
         """No request to this port has a use for a body."""
         if head.has_body:
-            status, text = (405, "Method Not Allowed") if head.method != b"GET" else (413, "metrics take no body")
+            status, text = (
+                (405, "Method Not Allowed") if head.method != b"GET" else (413, "metrics take no body")
+            )
             raise HttpRefusal(status, text)
         return self._show if head.method == b"GET" else self._refuse
 

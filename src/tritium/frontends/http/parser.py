@@ -1,7 +1,7 @@
 """Requests out of a byte stream: httptools for heads and chunked bodies, with bounds on everything. Sans-I/O.
 
-A head that is known by its bytes does not reach httptools at all; a body whose length is announced goes straight
-into its own buffer. The parser's strictness is llhttp's: what it refuses is refused.
+A head that is known by its bytes does not reach httptools at all; a body whose length is announced goes
+straight into its own buffer. The parser's strictness is llhttp's: what it refuses is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from tritium.options import HttpOptions
 
 MAX_TARGET_BYTES = 8192
 _SINGLE_HEADERS = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"inference-header-content-length", b"content-encoding")
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"inference-header-content-length",
+        b"content-encoding",
+    )
 )
 _CHUNK_OVERHEAD_BYTES = 16  # a size of ten digits, its CRLF and that of the data, and a few for an extension
 _BLANK_LINE = b"\r\n\r\n"
@@ -95,7 +101,7 @@ class RequestParser:
                 return
 
     def _parse_head(self, raw: bytes) -> RequestHead | None:
-        """A head that is not known yet: kept for the next time, and given back if a body of known length follows."""
+        """A head that is not known yet: kept, and given back if a body of known length follows."""
         if len(raw) > self._options.max_header_bytes:
             raise _header_refusal(self._options.max_header_bytes)
         self._candidate = raw
@@ -148,7 +154,9 @@ class RequestParser:
             raise self._refusal or HttpRefusal(400, f"malformed HTTP request: {error}") from None
         if self._refusal is not None:
             raise self._refusal
-        if not self._began:  # else an unknown part of the piece, which is one read at most, belongs to earlier requests
+        if (
+            not self._began
+        ):  # else an unknown part of the piece, which is one read at most, belongs to earlier requests
             self._count(len(piece))
 
     def _count(self, size: int) -> None:
@@ -163,7 +171,7 @@ class RequestParser:
             if overhead > limit + self._options.max_chunks * _CHUNK_OVERHEAD_BYTES:
                 raise HttpRefusal(431, "extensions and trailers of the chunked body are too long")
 
-    # -- called by httptools; what goes wrong is kept, for httptools would wrap it --------------------------------
+    # -- called by httptools; what goes wrong is kept, for httptools would wrap it --
 
     def on_message_begin(self) -> None:
         """A request begins."""

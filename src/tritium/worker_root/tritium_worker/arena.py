@@ -1,8 +1,8 @@
 """Large tensors between two processes, through anonymous shared memory that has no name to register or guess.
 
-Each direction has one arena: a memfd, inherited by the worker. One side writes it (``ArenaWriter``), the other
-reads it (``ArenaReader``) and says, over the socket, which blocks it is done with. A block stays as long as
-anybody on the reading side holds a view of it, however long a model keeps its input.
+Each direction has one arena: a memfd, inherited by the worker. One side writes it (``ArenaWriter``), the
+other reads it (``ArenaReader``) and says, over the socket, which blocks it is done with. A block stays as
+long as anybody on the reading side holds a view of it, however long a model keeps its input.
 """
 
 from __future__ import annotations

@@ -29,7 +29,9 @@ class Channel:
     def __init__(self, sock: socket.socket, in_fd: int, out_fd: int, arena_bytes: int) -> None:
         self._sock = sock
         self._reader = FrameReader()
-        self._piece = memoryview(bytearray(_RECEIVE_BYTES))  # one for all reads: a new one each time costs three syscalls
+        self._piece = memoryview(
+            bytearray(_RECEIVE_BYTES)
+        )  # one for all reads: a new one each time costs three syscalls
         self._inputs = ArenaReader(in_fd) if in_fd >= 0 else None
         self._outputs = ArenaWriter(out_fd, arena_bytes) if out_fd >= 0 else None
         self._lock = threading.Lock()
@@ -39,7 +41,7 @@ class Channel:
         self._encoded: Dict[Tuple[TensorSpec, ...], bytes] = {}
 
     def receive(self) -> Iterator[Tuple[int, memoryview]]:
-        """The frames of the next piece of the stream, good until the next call. Ends the process with the server's."""
+        """The frames of the next piece of the stream, good until the next call. Ends with the server."""
         try:
             count = self._sock.recv_into(self._piece)
         except ConnectionError:

@@ -5,7 +5,7 @@ A frame is ``HEAD`` (body length, kind) and a body. Control bodies are JSON. The
 EXECUTE   BATCH (id, count), then per request PART and its spec, meta, places and inline tensor bytes
 RESULT    BATCH (id, count), TIMES, then per response the same
 
-    spec    JSON, the same bytes again and again for requests of the same form, so both sides cache what it means:
+    spec    JSON, the same bytes for all requests of the same form, so both sides cache what it means:
             [[[name, datatype, shape, bytes], ...], [requested outputs]]
     meta    JSON of what differs from request to request (id, parameters, error); empty when there is nothing
     places  one int64 per tensor, offset in the sender's arena or -1 for inline; absent when all are inline
@@ -37,13 +37,16 @@ INLINE = -1
 MAX_FRAME_BYTES = 0xFFFFFFFF
 
 
-# One request of an EXECUTE, or one response of a RESULT, as it is sent and as it is received (``inline`` is then a
-# view of the frame): spec, meta, places, inline tensor bytes, slot of the request's cancel flag on the board.
+# One request of an EXECUTE, or one response of a RESULT, as it is sent and as it is received (``inline`` is
+# then a view of the frame): spec, meta, places, inline tensor bytes, slot of the request's cancel flag on the
+# board.
 Part = Tuple[bytes, bytes, Tuple[int, ...], Sequence[Buffer], int]
 PartView = Tuple[bytes, bytes, Tuple[int, ...], memoryview, int]
 
 
-def encode_batch(kind: int, batch_id: int, parts: Sequence[Part], times: Optional[bytes] = None) -> List[Buffer]:
+def encode_batch(
+    kind: int, batch_id: int, parts: Sequence[Part], times: Optional[bytes] = None
+) -> List[Buffer]:
     """The buffers of an EXECUTE or RESULT frame, to be sent in order."""
     buffers: List[Buffer] = [b"", BATCH.pack(batch_id, len(parts))]
     total = BATCH.size
@@ -92,7 +95,7 @@ class FrameReader:
         self._need = 0  # its whole length, 0 while unknown
 
     def feed(self, chunk: memoryview) -> Iterator[Tuple[int, memoryview]]:
-        """(kind, body) of each frame that ``chunk`` completes; bodies are views, valid while they are held."""
+        """(kind, body) of each frame that ``chunk`` completes; bodies are views, valid while held."""
         position, end = 0, len(chunk)
         if self._partial:
             position = self._fill(chunk)

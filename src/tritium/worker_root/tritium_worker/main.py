@@ -1,7 +1,7 @@
 """A worker process: reads frames, runs the model, answers. One instance, one batch at a time.
 
-Started by the server as ``python -c "…; main()" SOCKET_FD IN_FD OUT_FD BOARD_FD ARENA_BYTES PARENT_PID``; -1 stands
-for shared memory that the system does not have.
+Started by the server as ``python -c "…; main()" SOCKET_FD IN_FD OUT_FD BOARD_FD ARENA_BYTES PARENT_PID``; -1
+stands for shared memory that the system does not have.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Worker:
         self._channel = channel
         self._board = board
         self._host: Optional[ModelHost] = None
+        self._instance_name = ""
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -58,7 +59,10 @@ class Worker:
         except HostError as error:
             answer = {"error": [error.code, error.text], "traceback": error.traceback}
         except Exception as error:
-            answer = {"error": [_INTERNAL, f"{type(error).__name__}: {error}"], "traceback": traceback.format_exc()}
+            answer = {
+                "error": [_INTERNAL, f"{type(error).__name__}: {error}"],
+                "traceback": traceback.format_exc(),
+            }
         self._channel.send_control(frames.ANSWER, answer)
 
     def _model(self, message: Dict[str, Any]) -> ModelHost:
@@ -72,6 +76,7 @@ class Worker:
         return {"config": self._model(message).autocomplete(message["config"])}
 
     def _load(self, message: Dict[str, Any]) -> Dict[str, Any]:
+        self._instance_name = message["args"]["model_instance_name"]
         self._model(message).initialize(message["args"])
         gc.collect()
         gc.freeze()  # what is loaded stays; collections look at requests only
@@ -94,11 +99,13 @@ class Worker:
             assert self._host is not None
             responses = self._host.execute(requests)
             computed = time.perf_counter_ns()
-            parts = [self._part(*pair) for pair in zip(requests, responses)]
+            parts = list(map(self._part, requests, responses))
         except HostError as error:
             computed = time.perf_counter_ns()
             self._report(error.traceback)
-            parts = [self._error_part(error.code, error.text)] * count
+            who = f"model '{self._instance_name}'"
+            text = f"Failed to process the request(s) for {who}, message: {error.text}"
+            parts = [self._error_part(error.code, text)] * count
         except Exception as error:
             computed = time.perf_counter_ns()
             self._report(traceback.format_exc())
@@ -139,7 +146,7 @@ class Worker:
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """End this process when the server's does, whatever the model is doing (Linux; elsewhere end of file tells)."""
+    """End this process when the server's does, whatever the model does (Linux; elsewhere, end of file)."""
     if sys.platform.startswith("linux"):
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
@@ -151,8 +158,8 @@ def main() -> None:
     """Entry point of the process; see the module's first lines for the arguments."""
     socket_fd, in_fd, out_fd, board_fd, arena_bytes, parent_pid = map(int, sys.argv[1:7])
     die_with_parent(parent_pid)
-    # Ctrl-C and a service manager's SIGTERM reach the whole group, but when a worker ends is the server's to say.
-    # A handler, and not SIG_IGN, which programs that the model starts would inherit.
+    # Ctrl-C and a service manager's SIGTERM reach the whole group, but when a worker ends is the server's to
+    # say. A handler, and not SIG_IGN, which programs that the model starts would inherit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     sys.argv = sys.argv[:1]

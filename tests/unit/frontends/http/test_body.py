@@ -46,12 +46,10 @@ def test_an_announcement_beyond_the_limit_is_refused_before_anything_is_read() -
     with pytest.raises(HttpRefusal) as caught:
         body(101)
     assert caught.value.status == 413
-    assert (
-        str(caught.value)
-        == str(too_large(101, 100))
-        == (
-            "request body of 101 bytes exceeds the maximum of 100 bytes. Use --http-max-input-size to increase the limit."
-        )
+    assert str(caught.value) == str(too_large(101, 100))
+    assert str(caught.value) == (
+        "request body of 101 bytes exceeds the maximum of 100 bytes. Use --http-max-input-size to increase "
+        "the limit."
     )
     assert body(100).announced == 100
 

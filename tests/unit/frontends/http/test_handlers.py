@@ -107,8 +107,10 @@ def test_statistics_are_of_all_models_or_those_asked_for(path: str, expected: li
         (
             "/v2/models/echo/versions/99999999999999999999",
             400,
-            "failed to get model version from specified version string '99999999999999999999' (details: stol), "
-            "version should be an integral value > 0",
+            (
+                "failed to get model version from specified version string '99999999999999999999' "
+                "(details: stol), version should be an integral value > 0"
+            ),
         ),
         ("/nowhere", 404, "Not Found"),
         ("/v2/models/echo/infer", 405, "Method Not Allowed"),

@@ -16,7 +16,10 @@ from tritium.options import HttpOptions
 GET = b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789"
 EMPTY = b"POST /empty HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
-CHUNKED = b"POST /chunked HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nTrailer: t\r\n\r\n"
+CHUNKED = (
+    b"POST /chunked HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nTrailer: t\r\n\r\n"
+)
 OLD = b"GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 KNOWN = {
     GET: ("GET", "/v2", b""),
@@ -107,7 +110,7 @@ def test_the_second_request_of_a_kind_is_read_as_the_first(raw: bytes) -> None:
     assert client.requests == [KNOWN[raw]] * 4
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([*KNOWN]), min_size=1, max_size=6), st.lists(st.integers(0, 600), max_size=8))
 def test_requests_are_the_same_whatever_pieces_they_come_in(kinds: list[bytes], cuts: list[int]) -> None:
     raw = b"".join(kinds)
@@ -283,7 +286,7 @@ def test_a_trailer_changes_nothing() -> None:
     assert b"content-encoding" not in client.seen[0].headers
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from([*KNOWN]), st.integers(0, 120), st.binary(max_size=3), st.integers(0, 4), st.booleans()
 )

@@ -1,0 +1,101 @@
+"""Clients that leave: what waits is never run, what runs is told (T37)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.harness.http import infer_json, request, wait_until
+from tests.harness.models import PLAIN, WATCHFUL, write_python_model
+from tests.harness.server import ServerProcess
+
+PATH = "/v2/models/watchful/infer"
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    root = tmp_path_factory.mktemp("cancellation")
+    write_python_model(root / "models", "echo", PLAIN)
+    write_python_model(root / "models", "watchful", WATCHFUL)
+    batching = "dynamic_batching { max_queue_delay_microseconds: 1000000 }"
+    write_python_model(root / "models", "batched", WATCHFUL, extra=batching)
+    with ServerProcess(root / "models", log=root / "log") as running:
+        yield running
+        running.assert_three_ok()
+
+
+def counts(server: ServerProcess, model: str = "watchful") -> tuple[int, int]:
+    """Requests that began to run, and that noticed their cancellation."""
+    began, cancelled = server.infer(model, infer_json([0])).json["outputs"][0]["data"]
+    return int(began), int(cancelled)
+
+
+def failures(server: ServerProcess, reason: str, model: str = "watchful") -> float:
+    return server.metrics()[f'nv_inference_request_failure{{model="{model}",reason="{reason}",version="1"}}']
+
+
+def pending(server: ServerProcess, model: str = "watchful") -> float:
+    return server.metrics()[f'nv_inference_pending_request_count{{model="{model}",version="1"}}']
+
+
+@pytest.mark.parametrize("goodbye", ["close", "reset"])
+def test_t37_a_running_request_notices_that_its_client_left(server: ServerProcess, goodbye: str) -> None:
+    with server.connect() as connection:
+        connection.send(request("POST", PATH, infer_json([20])))
+        wait_until(lambda: server.infer("echo", b"{").status == 400 and pending(server) == 0, 5, "it runs")
+        connection.reset() if goodbye == "reset" else connection.socket.close()
+    took_s = wait_until(lambda: counts(server) == (1, 1), 5, "it noticed")
+    assert took_s < 0.5
+
+
+def test_t37_queued_requests_of_clients_that_left_never_run(server: ServerProcess) -> None:
+    with server.connect() as running, ExitStack() as leavers:
+        running.send(request("POST", PATH, infer_json([1])))
+        wait_until(lambda: server.infer("echo", b"{").status == 400 and pending(server) == 0, 5, "it runs")
+        for _ in range(100):
+            leaver = leavers.enter_context(server.connect())
+            leaver.send(request("POST", PATH, infer_json([5])))
+        wait_until(lambda: pending(server) == 100, 5, "they wait")
+        leavers.close()
+        reply = running.reply()
+        assert reply is not None and reply.status == 200
+    assert counts(server) == (1, 0)
+    assert failures(server, "CANCELED") == 100
+    assert pending(server) == 0
+
+
+def test_t37_who_waits_in_a_batch_and_leaves_does_not_run(server: ServerProcess) -> None:
+    with server.connect() as stays, ExitStack() as leavers:
+        for _ in range(3):
+            leaver = leavers.enter_context(server.connect())
+            leaver.send(request("POST", "/v2/models/batched/infer", infer_json([5])))
+        stays.send(request("POST", "/v2/models/batched/infer", infer_json([0.01])))
+        wait_until(lambda: pending(server, "batched") == 4, 0.9, "they wait")
+        leavers.close()
+        reply = stays.reply()
+        assert reply is not None and reply.status == 200
+    assert counts(server, "batched") == (1, 0)
+    assert failures(server, "CANCELED", "batched") == 3
+
+
+def test_t37_pipelined_requests_of_a_client_that_left_are_all_cancelled(server: ServerProcess) -> None:
+    with server.connect() as connection:
+        connection.send(request("POST", PATH, infer_json([20])) * 5)
+        wait_until(lambda: pending(server) == 4, 5, "one runs, the others wait")
+    wait_until(lambda: counts(server) == (1, 1), 5, "it noticed")
+    assert failures(server, "CANCELED") >= 4
+
+
+def test_t37_a_client_that_leaves_does_not_disturb_the_next_one(server: ServerProcess) -> None:
+    """The slot in which a cancellation is told is used again: it must not cancel who comes after."""
+    for _ in range(50):
+        with server.connect() as connection:
+            connection.send(request("POST", PATH, infer_json([20])))
+            wait_until(lambda: pending(server) == 0, 5, "it runs")
+        reply = server.infer("watchful", infer_json([0.001]))
+        assert reply.status == 200
+    began, cancelled = counts(server)
+    assert began == 50 + cancelled
+    assert 0 < cancelled <= 50

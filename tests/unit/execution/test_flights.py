@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from tritium.core.interfaces import Batch, Outcome
+from tritium.core.request import InferenceRequest
+from tritium.core.response import InferenceResponse, ResponseStream
+from tritium.errors import WorkerDiedError
+from tritium.execution.flights import Flights
+
+DIED = WorkerDiedError("the worker died")
+
+
+class Tower:
+    """Flights, and what became of their batches."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Batch, Outcome]] = []
+        self.flights = Flights(lambda batch, outcome: self.done.append((batch, outcome)))
+
+    def send(self, size: int) -> tuple[int, Batch]:
+        requests = [InferenceRequest("m", [], ResponseStream(lambda r, f: None)) for _ in range(size)]
+        batch = Batch(requests, size, 0, lambda batch, outcome: None)
+        return self.flights.depart(self.flights.plan(batch)), batch
+
+
+def answers(count: int) -> Outcome:
+    return Outcome([InferenceResponse(parameters={"n": n}) for n in range(count)])
+
+
+def test_a_batch_that_arrives_is_finished_with_its_outcome() -> None:
+    tower = Tower()
+    flight_id, batch = tower.send(2)
+    outcome = answers(2)
+    tower.flights.arrive(flight_id, outcome)
+    assert tower.done == [(batch, outcome)]
+    assert len(tower.flights) == 0
+
+
+def test_an_unknown_flight_cannot_arrive() -> None:
+    with pytest.raises(KeyError):
+        Tower().flights.arrive(7, answers(1))
+
+
+def test_the_oldest_flight_is_the_one_that_was_sent_first() -> None:
+    tower = Tower()
+    assert tower.flights.oldest == 0
+    first, _ = tower.send(1)
+    second, _ = tower.send(1)
+    assert tower.flights.oldest == first
+    tower.flights.arrive(first, answers(1))
+    assert tower.flights.oldest == second
+
+
+def test_a_single_request_that_ran_in_the_crash_fails_and_the_others_are_kept_in_order() -> None:
+    tower = Tower()
+    current, running = tower.send(1)
+    _, second = tower.send(3)
+    _, third = tower.send(1)
+    tower.flights.crash(current, DIED, retry=True)
+    assert [(batch, outcome.responses[0].error) for batch, outcome in tower.done] == [(running, DIED)]
+    assert [flight.batch for flight in tower.flights.release()] == [second, third]
+
+
+def test_neighbours_in_a_crashed_batch_run_once_more_alone_and_are_answered_together() -> None:
+    tower = Tower()
+    current, batch = tower.send(3)
+    tower.flights.crash(current, DIED, retry=True)
+    assert tower.done == []
+    ids = []
+    for flight, request in zip(tower.flights.release(), batch.requests, strict=True):
+        assert flight.batch.requests == [request]
+        ids.append(tower.flights.depart(flight))
+    tower.flights.arrive(ids[2], answers(1))
+    tower.flights.crash(ids[0], DIED, retry=True)  # the poisonous one, alone this time
+    (kept,) = tower.flights.release()
+    tower.flights.arrive(tower.flights.depart(kept), answers(1))
+    ((finished, outcome),) = tower.done
+    assert finished is batch
+    assert [response.error for response in outcome.responses] == [DIED, None, None]
+
+
+def test_without_retry_the_whole_batch_that_ran_fails() -> None:
+    tower = Tower()
+    current, _ = tower.send(2)
+    tower.flights.crash(current, DIED, retry=False)
+    assert [response.error for response in tower.done[0][1].responses] == [DIED, DIED]
+
+
+def test_everything_can_be_failed_flying_or_held() -> None:
+    tower = Tower()
+    tower.send(1)
+    _, held = tower.send(2)
+    tower.flights.crash(1, DIED, retry=True)
+    tower.flights.fail_all(DIED)
+    assert [batch for batch, _ in tower.done][1] is held
+    assert len(tower.flights) == 0
+
+
+def test_slots_of_flights_in_the_air_do_not_overlap() -> None:
+    tower = Tower()
+    batches = [tower.flights.plan(tower.send(n)[1]).slots for n in (1, 5, 2)]
+    taken = [slot for slots in batches for slot in slots]
+    assert len(set(taken)) == len(taken)
