@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from benchmarks import models, servers
 from benchmarks.comparison import Bar, Row, compared, in_turns, measured
 from benchmarks.load import Window, perf_window

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from benchmarks.load import Window, repeat_window
 from benchmarks.reference import UnavailableError
 

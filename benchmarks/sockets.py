@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from benchmarks.load import LoadFailedError, Window, repeat_window
 from benchmarks.servers import Server
 

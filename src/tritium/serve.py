@@ -121,7 +121,9 @@ class Service:
         versions = [*manager.versions()]
         backends = [v.model.config.backend for v in versions if v.model is not None]
         rows = [(v.name, str(v.version), status_cell(v.state.value, v.reason)) for v in versions]
-        rows += [(name, "-", status_cell("UNAVAILABLE", text)) for name, text in sorted(manager.failures.items())]
+        rows += [
+            (name, "-", status_cell("UNAVAILABLE", text)) for name, text in sorted(manager.failures.items())
+        ]
         self._report(repository_agent_table())
         self._report(backend_table(backend_rows(backends, self._options)))
         self._report(model_table(rows))
@@ -132,7 +134,9 @@ class Service:
         versions = [*manager.versions()]
         ready = sum(version.model is not None for version in versions)
         total = len(versions) + len(manager.failures)
-        self._report(ready_line(ready, total, http=self._endpoints.get("HTTP"), metrics=self._endpoints.get("Metrics")))
+        self._report(
+            ready_line(ready, total, http=self._endpoints.get("HTTP"), metrics=self._endpoints.get("Metrics"))
+        )
 
     async def _listen(self, server: InferenceServer) -> None:
         options = self._options
@@ -142,7 +146,9 @@ class Service:
         if options.metrics.enabled:
             metrics = MetricsApi(server, cpu=options.metrics.cpu)
             address = options.metrics.address or options.http.address
-            at = replace(HttpOptions(), address=address, port=options.metrics.port, reuse_port=options.http.reuse_port)
+            at = replace(
+                HttpOptions(), address=address, port=options.metrics.port, reuse_port=options.http.reuse_port
+            )
             await self._open("Metrics", HttpListener(metrics, at), address)
 
     async def _open(self, what: str, listener: HttpListener, address: str) -> None:
@@ -196,7 +202,9 @@ def make_manager(options: ServerOptions, launcher: Launcher) -> ModelRepositoryM
         auto_complete=not options.disable_auto_complete_config,
         default_max_batch_size=int(everywhere.get("default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)),
     )
-    loader = ModelLoader(LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher)
+    loader = ModelLoader(
+        LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher
+    )
     return ModelRepositoryManager(
         options.model_repositories,
         loader,

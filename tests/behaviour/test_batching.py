@@ -31,8 +31,9 @@ class TritonPythonModel:
             if values(request).min() < 0:
                 responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError("told so", 3)))
             else:
-                responses.append(pb_utils.InferenceResponse(
-                    [pb_utils.Tensor("OUT", values(request) * 2)], parameters={"rows": rows, "requests": len(requests)}))
+                outputs = [pb_utils.Tensor("OUT", values(request) * 2)]
+                seen = {"rows": rows, "requests": len(requests)}
+                responses.append(pb_utils.InferenceResponse(outputs, parameters=seen))
         return responses
 """
 
@@ -42,7 +43,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     root = tmp_path_factory.mktemp("batching")
     write_python_model(root / "models", "echo", PLAIN)
     delay = "dynamic_batching { max_queue_delay_microseconds: 2000 }"
-    write_python_model(root / "models", "counting", COUNTING, max_batch_size=8, extra=delay + "\ninstance_group { count: 2 }")
+    write_python_model(
+        root / "models", "counting", COUNTING, max_batch_size=8, extra=delay + "\ninstance_group { count: 2 }"
+    )
     write_onnx_model(root / "models", "double", extra=delay)
     patient = "dynamic_batching { preferred_batch_size: 4 max_queue_delay_microseconds: 300000 }"
     write_python_model(root / "models", "patient", COUNTING, max_batch_size=8, extra=patient)
@@ -51,9 +54,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def one_client(server: ServerProcess, model: str, number: int) -> int:
-    """Requests whose elements nobody else sends, JSON and binary, of random rows, sizes and pauses: rows sent."""
+    """Requests with elements of their own, JSON and binary, of random rows, sizes and pauses: rows sent."""
     dice = random.Random(number)
     rows_sent = 0
+    headers: dict[str, str]
     with server.connect() as connection:
         for i in range(REQUESTS):
             rows, size = dice.randint(1, 4), dice.choice([1, 2, 2, 2, 5])
@@ -79,7 +83,7 @@ def one_client(server: ServerProcess, model: str, number: int) -> int:
 
 @pytest.mark.parametrize("model", ["counting", "double", "echo"])
 def test_t45_requests_of_one_form_are_told_apart(server: ServerProcess, model: str) -> None:
-    """The same JSON before other bytes, from many connections: what is remembered of a form are not its tensors."""
+    """The same JSON before other bytes, from many connections: a form does not remember tensors."""
     factor = 1 if model == "echo" else 2
 
     def one(number: int) -> None:

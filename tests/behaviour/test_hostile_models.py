@@ -1,4 +1,4 @@
-"""Models that attack the server through what it gave them: the worker's channel (CVE-2025-23318/23319/23333/23334, T5)."""
+"""Models that attack the server through their worker's channel (CVE-2025-23318/23319/23333/23334, T5)."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ ATTACKS = [
     frame(frames.FAILURE, b"1"),
     frame(frames.RELEASE, struct.pack("<4q", -1, 1 << 40, 12345, 0)),
     frame(frames.RELEASE, b"123"),
-    "place -2", "place at the end", "place beyond the arena", "misaligned place", "huge size", "negative size", "bad datatype",
-    "shape that does not fit", "negative shape", "missing places", "inline size that lies",
+    "place -2", "place at the end", "place beyond the arena", "misaligned place", "huge size",
+    "negative size", "bad datatype", "shape that does not fit", "negative shape", "missing places", "inline size that lies",
 ]
 
 def answer_falsely(name, batch_id):
@@ -81,22 +81,18 @@ class TritonPythonModel:
 ATTACKS = 24
 
 
+@pytest.mark.parametrize("first", range(0, ATTACKS, 4))
 def test_cve_2025_23318_a_model_that_forges_frames_harms_only_itself(
-    start_server: StartServer, repository: Path
+    start_server: StartServer, repository: Path, first: int
 ) -> None:
+    """Four attacks at a time, for five crashes would open the breaker."""
     write_python_model(repository, "hostile", HOSTILE)
     server = start_server(repository)
-    for number in range(ATTACKS):
-        if number and number % 4 == 0:  # five crashes would open the breaker
-            server.__exit__(None, None, None)
-            server = start_server(repository)
+    for number in range(first, min(first + 4, ATTACKS)):
         before = server.rss_bytes()
         with server.connect(timeout_s=10) as connection:
             connection.send(request("POST", "/v2/models/hostile/infer", infer_json([number])))
-            try:
-                reply = connection.reply()
-            except TimeoutError:
-                pytest.fail(f"attack {number} left a request without an answer")
+            reply = connection.reply()
         assert reply is not None
         server.noted(reply)
         assert server.rss_bytes() - before < 20 << 20

@@ -34,7 +34,9 @@ def with_parameters(value: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("depth", [101, 1_000, 100_000, 1_000_000])
-@pytest.mark.parametrize("where", ["data", "parameters", "document", "unknown member", "objects", "never closed"])
+@pytest.mark.parametrize(
+    "where", ["data", "parameters", "document", "unknown member", "objects", "never closed"]
+)
 def test_cve_2025_23325_depth_is_bounded(server: ServerProcess, where: str, depth: int) -> None:
     nested = b"[" * depth + b"]" * depth
     objects = b'{"a":' * depth + b"1" + b"}" * depth
@@ -50,7 +52,7 @@ def test_cve_2025_23325_depth_is_bounded(server: ServerProcess, where: str, dept
     reply = server.infer("echo", body)
     assert time.monotonic() - began < 0.1 + len(body) / 20e6
     assert reply.status == 400
-    if where != "parameters" and where != "unknown member" or depth > 101:
+    if (where != "parameters" and where != "unknown member") or depth > 101:
         assert reply.error == DEEP
     server.assert_three_ok()
 
@@ -142,8 +144,11 @@ STRANGE = {
     "empty lists": GOOD[:-1] + b',"outputs":[],"parameters":{}}',
     "exponents": with_data(b"[1e2,-0.0,1E-45]"),
     "integers for floats": with_data(b"[1,18446744073709551615,-9223372036854775808]"),
-    "a thousand parameters": GOOD[:-1] + b',"parameters":' + json.dumps({f"p{i}": i for i in range(1000)}).encode() + b"}",
-}  # fmt: skip
+    "a thousand parameters": GOOD[:-1]
+    + b',"parameters":'
+    + json.dumps({f"p{i}": i for i in range(1000)}).encode()
+    + b"}",
+}
 
 
 @pytest.mark.parametrize("name", STRANGE)
@@ -179,10 +184,15 @@ def sized(kind: str, megabytes: int) -> bytes:
         "floats": with_data(b"[" + b",".join([b"1.25"] * (size // 5)) + b"]", b"[1,%d]" % (size // 5)),
         "empty lists": with_data(b"[" + b",".join([b"[]"] * (size // 3)) + b"]"),
         "rows": with_data(b"[" + b",".join([b"[1,2]"] * (size // 6)) + b"]", b"[1,%d]" % (size // 6 * 2)),
-        "deep rows": with_data(b"[" * 90 + b",".join([b"1"] * (size // 2)) + b"]" * 90, b"[1,%d]" % (size // 2)),
+        "deep rows": with_data(
+            b"[" * 90 + b",".join([b"1"] * (size // 2)) + b"]" * 90, b"[1,%d]" % (size // 2)
+        ),
         "white space": b" " * size + GOOD,
         "inputs": b'{"inputs":[' + b",".join([b"{}"] * (size // 3)) + b"]}",
-        "outputs": GOOD[:-1] + b',"outputs":[' + b",".join(b'{"name":"%d"}' % i for i in range(count)) + b"]}",
+        "outputs": GOOD[:-1]
+        + b',"outputs":['
+        + b",".join(b'{"name":"%d"}' % i for i in range(count))
+        + b"]}",
         "shape": with_data(b"[1]", b"[" + b",".join([b"1"] * (size // 2)) + b"]"),
         "digits": with_data(b"[" + b"1" * size + b"]"),
         "zeros behind the dot": with_data(b"[0." + b"0" * size + b"1]", b"[1,1]"),
@@ -191,9 +201,25 @@ def sized(kind: str, megabytes: int) -> bytes:
 
 @pytest.mark.parametrize(
     "kind",
-    ["string", "escapes", "quotes", "unterminated string", "keys", "the same key", "floats", "empty lists", "rows",
-     "deep rows", "white space", "inputs", "outputs", "shape", "digits", "zeros behind the dot"],
-)  # fmt: skip
+    [
+        "string",
+        "escapes",
+        "quotes",
+        "unterminated string",
+        "keys",
+        "the same key",
+        "floats",
+        "empty lists",
+        "rows",
+        "deep rows",
+        "white space",
+        "inputs",
+        "outputs",
+        "shape",
+        "digits",
+        "zeros behind the dot",
+    ],
+)
 def test_t32_time_grows_with_size_and_no_faster(server: ServerProcess, kind: str) -> None:
     small, large = seconds(server, sized(kind, 1)), seconds(server, sized(kind, 4))
     assert large < 6 * max(small, 0.01)

@@ -1,4 +1,4 @@
-"""Bounds on what a request may bring: body, chunks, head, decompressed size (T26 to T29; CVE-2025-23310/23311/33201/33211)."""
+"""Bounds on body, chunks, head and decompressed size (T26 to T29; CVE-2025-23310/23311/33201/33211)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_t26_a_body_that_is_announced_too_large_is_refused_before_it_is_read(
         reply = connection.reply()
         assert reply is not None
         assert (reply.status, reply.headers["connection"]) == (413, "close")
-        assert f"{length} bytes exceeds the maximum of {LIMIT} bytes. Use --http-max-input-size" in reply.error
+        assert (
+            f"{length} bytes exceeds the maximum of {LIMIT} bytes. Use --http-max-input-size" in reply.error
+        )
         assert connection.rest() == b""
     assert server.rss_bytes() - before < 1 << 20
     server.assert_three_ok()
@@ -88,7 +90,9 @@ def test_t26_a_chunked_body_is_refused_when_it_passes_the_limit(server: ServerPr
     server.assert_three_ok()
 
 
-@pytest.mark.parametrize("path", [INFER, "/v2/repository/index", "/v2/models/echo/generate", "/v2/health/live"])
+@pytest.mark.parametrize(
+    "path", [INFER, "/v2/repository/index", "/v2/models/echo/generate", "/v2/health/live"]
+)
 def test_cve_2025_23310_a_million_chunks_of_a_byte_are_refused(server: ServerProcess, path: str) -> None:
     server.assert_three_ok()
     before = server.rss_bytes()
@@ -113,9 +117,14 @@ def test_cve_2025_23310_as_many_chunks_as_are_allowed_are_taken(server: ServerPr
 
 
 @pytest.mark.parametrize("part", ["extension", "trailer", "trailers"])
-def test_cve_2025_33201_endless_decoration_of_a_chunked_body_is_refused(server: ServerProcess, part: str) -> None:
+def test_cve_2025_33201_endless_decoration_of_a_chunked_body_is_refused(
+    server: ServerProcess, part: str
+) -> None:
     before = server.rss_bytes()
-    head = chunked_head() + {"extension": b"5;a=", "trailer": b"1\r\na\r\n0\r\nX: ", "trailers": b"1\r\na\r\n0\r\n"}[part]
+    head = (
+        chunked_head()
+        + {"extension": b"5;a=", "trailer": b"1\r\na\r\n0\r\nX: ", "trailers": b"1\r\na\r\n0\r\n"}[part]
+    )
     piece = b"X-T: aaaaa\r\n" * 5000 if part == "trailers" else b"a" * 60_000
     reply = send_slices(server, head, piece, 2000)
     assert reply.status == 431

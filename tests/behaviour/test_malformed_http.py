@@ -1,4 +1,4 @@
-"""What is not HTTP is refused, with an answer, and ends the connection (T30); T31 and what is unusual but legal."""
+"""What is not HTTP is refused with an answer and ends the connection (T30); pipelining and more (T31)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_t30_malformed_requests_are_refused_byte_by_byte(server: ServerProcess, 
     """However the bytes are cut: here every byte is a segment of its own, up to 200 of them."""
     data = ALL[name] + SMUGGLED
     with server.connect(timeout_s=5) as connection:
-        for start in range(0, min(len(data), 200)):
+        for start in range(min(len(data), 200)):
             connection.send(data[start : start + 1])
         connection.send(data[200:])
         received = connection.rest()
@@ -137,9 +137,7 @@ def test_t30_a_head_that_was_seen_before_is_read_the_same_way_again(server: Serv
 
 def test_t31_a_hundred_pipelined_requests_are_answered_in_order(server: ServerProcess) -> None:
     padding = {"X-Padding": "p" * 1000}
-    wire = b"".join(
-        request("POST", "/v2/models/echo/infer", infer_json([i]), padding) for i in range(100)
-    )
+    wire = b"".join(request("POST", "/v2/models/echo/infer", infer_json([i]), padding) for i in range(100))
     assert len(wire) > 64 << 10
     with server.connect() as connection:
         connection.send(wire)
@@ -190,14 +188,21 @@ def test_t31_expect_100_continue(server: ServerProcess) -> None:
 
 def test_t31_expect_100_continue_is_not_said_for_a_request_that_is_refused(server: ServerProcess) -> None:
     with server.connect() as connection:
-        connection.send(b"POST /v2/models/echo/infer HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9999999999\r\n\r\n")
+        connection.send(
+            b"POST /v2/models/echo/infer HTTP/1.1\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 9999999999\r\n\r\n"
+        )
         assert connection.rest().startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "websocket", "TLS/1.2"])
 def test_t31_an_upgrade_is_declined(server: ServerProcess, upgrade: str) -> None:
     with server.connect() as connection:
-        headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": upgrade, "HTTP2-Settings": "AAMAAABkAAQAAP__"}
+        headers = {
+            "Connection": "Upgrade, HTTP2-Settings",
+            "Upgrade": upgrade,
+            "HTTP2-Settings": "AAMAAABkAAQAAP__",
+        }
         connection.send(request("GET", "/v2", headers=headers))
         reply = connection.reply()
         assert reply is not None and reply.status == 200
@@ -242,7 +247,11 @@ def test_connection_close_is_honoured(server: ServerProcess) -> None:
 
 
 def test_the_metrics_port_reads_http_as_strictly(server: ServerProcess) -> None:
-    for data in (ALL["coding: with a length after it"], ALL["length: twice, differing"], ALL["protocol: TLS hello"]):
+    for data in (
+        ALL["coding: with a length after it"],
+        ALL["length: twice, differing"],
+        ALL["protocol: TLS hello"],
+    ):
         with Connection(server.metrics_port, timeout_s=5) as connection:
             connection.send(data + SMUGGLED)
             received = connection.rest()

@@ -55,14 +55,20 @@ def test_t18_sigterm_loses_no_accepted_request(
     assert sum(lost for _, lost in results) == 0
 
 
-def test_t18_a_request_that_is_queued_at_sigterm_is_answered(start_server: StartServer, repository: Path) -> None:
+def test_t18_a_request_that_is_queued_at_sigterm_is_answered(
+    start_server: StartServer, repository: Path
+) -> None:
     write_python_model(repository, "slow", SLOW)
     write_onnx_model(repository, "double", extra="dynamic_batching { max_queue_delay_microseconds: 300000 }")
     server = start_server(repository)
     with ThreadPoolExecutor(8) as pool:
         slow = [pool.submit(server.infer, "slow", infer_json([0.2])) for _ in range(5)]
         delayed = [pool.submit(server.infer, "double", infer_json([i])) for i in range(3)]
-        wait_until(lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 4, 5, "queued")
+        wait_until(
+            lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 4,
+            5,
+            "queued",
+        )
         server.signal(signal.SIGTERM)
         assert [future.result().status for future in slow] == [200] * 5
         assert [future.result().json["outputs"][0]["data"] for future in delayed] == [[0.0], [2.0], [4.0]]

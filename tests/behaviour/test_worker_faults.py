@@ -25,7 +25,7 @@ def pid_of(server: ServerProcess, model: str) -> int:
 
 
 def shared_memory_files() -> set[str]:
-    return {path for path in os.listdir("/dev/shm")} if Path("/dev/shm").is_dir() else set()
+    return set(os.listdir("/dev/shm")) if Path("/dev/shm").is_dir() else set()
 
 
 def test_t01_a_killed_worker_fails_its_request_at_once_and_comes_back(
@@ -48,9 +48,17 @@ def test_t01_a_killed_worker_fails_its_request_at_once_and_comes_back(
         other = pool.submit(use_another_model)
         running = pool.submit(server.infer, "slow", infer_json([2]))
         wait_until(lambda: psutil.Process(worker).status() == psutil.STATUS_SLEEPING, 5, "the model sleeps")
-        wait_until(lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 0, 5, "")
+        wait_until(
+            lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 0,
+            5,
+            "",
+        )
         queued = [pool.submit(server.infer, "slow", NOTHING) for _ in range(7)]
-        wait_until(lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 7, 5, "")
+        wait_until(
+            lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 7,
+            5,
+            "",
+        )
         killed_at = time.monotonic()
         os.kill(worker, signal.SIGKILL)
         failed = running.result()
@@ -68,7 +76,9 @@ def test_t01_a_killed_worker_fails_its_request_at_once_and_comes_back(
     server.assert_three_ok()
 
 
-def test_t01_a_model_is_not_ready_while_its_worker_is_away(start_server: StartServer, repository: Path) -> None:
+def test_t01_a_model_is_not_ready_while_its_worker_is_away(
+    start_server: StartServer, repository: Path
+) -> None:
     slow_start = "import time\ntime.sleep(0.5)\n" + PLAIN
     write_python_model(repository, "late", slow_start)
     server = start_server(repository)
@@ -119,9 +129,7 @@ def test_t03_a_poisonous_request_opens_the_breaker_and_others_live(
 ) -> None:
     write_python_model(repository, "poison", POISON)
     server = start_server(repository)
-    replies = []
-    for _ in range(5):
-        replies.append(server.infer("poison", infer_json([poison])))
+    replies = [server.infer("poison", infer_json([poison])) for _ in range(5)]
     assert [reply.status for reply in replies] == [503] * 5
     assert "died while it ran this request" in replies[0].error
     began = time.monotonic()
@@ -146,7 +154,9 @@ def test_t03_an_opened_breaker_tries_again_later(start_server: StartServer, repo
     server.assert_three_ok()
 
 
-def test_t03_neighbours_of_a_poisonous_request_are_answered(start_server: StartServer, repository: Path) -> None:
+def test_t03_neighbours_of_a_poisonous_request_are_answered(
+    start_server: StartServer, repository: Path
+) -> None:
     batching = "dynamic_batching { preferred_batch_size: 4 max_queue_delay_microseconds: 2000000 }"
     write_python_model(repository, "poison", POISON, extra=batching)
     server = start_server(repository)
@@ -180,7 +190,9 @@ def test_t04_a_stopped_worker_is_replaced_and_sigcont_harms_nobody(
     server.assert_three_ok()
 
 
-def test_t04_a_worker_that_is_stopped_for_a_moment_is_kept(start_server: StartServer, repository: Path) -> None:
+def test_t04_a_worker_that_is_stopped_for_a_moment_is_kept(
+    start_server: StartServer, repository: Path
+) -> None:
     write_python_model(repository, "slow", SLOW)
     server = start_server(repository, "--worker-stopped-limit-secs", "5")
     worker = pid_of(server, "slow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -60,10 +61,8 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send all of ``data``; a server that has closed already is no error here."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def reply(self, *, head: bool = False) -> Reply | None:
         """The next response, or None when the server closes before one begins.
@@ -149,7 +148,12 @@ def infer_binary(
 ) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a request whose inputs are (name, datatype, shape, bytes)."""
     inputs = [
-        {"name": name, "datatype": datatype, "shape": list(shape), "parameters": {"binary_data_size": len(data)}}
+        {
+            "name": name,
+            "datatype": datatype,
+            "shape": list(shape),
+            "parameters": {"binary_data_size": len(data)},
+        }
         for name, datatype, shape, data in tensors
     ]
     document = json.dumps({"inputs": inputs, **extra}).encode()

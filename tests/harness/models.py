@@ -10,10 +10,8 @@ TensorSpec = tuple[str, str, Sequence[int]]  # name, TYPE_ without the prefix, d
 
 IN_OUT: tuple[Sequence[TensorSpec], Sequence[TensorSpec]] = ([("IN", "FP32", [-1])], [("OUT", "FP32", [-1])])
 
-ALL_TYPES = (
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "STRING",
-    "BF16",
-)  # fmt: skip
+_NUMBERS = "UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64"
+ALL_TYPES = ("BOOL", *_NUMBERS.split(), "STRING", "BF16")
 
 # Every model below says which process ran a request, where the protocol has room for it.
 _HEAD = """
@@ -68,7 +66,7 @@ class TritonPythonModel:
         return [answer(values(request)) for request in requests]
 """
 
-# IN is seconds to wait; stops early when cancelled. IN = 0 asks how many requests began and how many were cancelled.
+# IN is seconds to wait, less when cancelled. IN = 0 asks how many requests began and how many were cancelled.
 WATCHFUL = """
 class TritonPythonModel:
     def initialize(self, args):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
@@ -48,10 +49,8 @@ class ServerProcess:
         self.error_bodies: list[bytes] = []
         self._repository = repository
         start = ["-c", f"{prelude}\nimport sys, tritium.cli.main\nsys.exit(tritium.cli.main.main())"]
-        command = [
-            sys.executable, *(start if prelude else ["-m", "tritium"]), "serve", "--model-repository", str(repository),
-            "--http-port", "0", "--metrics-port", "0", *flags,
-        ]  # fmt: skip
+        command = [sys.executable, *(start if prelude else ["-m", "tritium"]), "serve"]
+        command += ["--model-repository", str(repository), "--http-port", "0", "--metrics-port", "0", *flags]
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -96,8 +95,6 @@ class ServerProcess:
     def output(self) -> str:
         """What the server has printed and logged."""
         return self.log.read_text(errors="replace")
-
-    # -- asking ------------------------------------------------------------------------------------------------
 
     def connect(self, *, timeout_s: float = 30.0) -> Connection:
         """A connection to the HTTP port."""
@@ -149,8 +146,6 @@ class ServerProcess:
         assert reply.status == 200, reply.body
         assert reply.json["outputs"][0]["data"] == [1.0, 2.0, 3.0]
 
-    # -- watching ----------------------------------------------------------------------------------------------
-
     def workers(self, model: str | None = None) -> list[int]:
         """The process ids of the workers; those of one model, which must say its pid when asked, if given."""
         pids = [child.pid for child in self._seen.children() if child.status() != psutil.STATUS_ZOMBIE]
@@ -176,11 +171,9 @@ class ServerProcess:
         return int(self._seen.num_fds())
 
     def _leaks(self) -> list[bytes]:
-        secrets = [b"/dev/shm", b"/tmp", b"/proc/", b"/home/", b"/root/", b"site-packages", str(self._repository).encode(),
-                   f"pid {self.process.pid}".encode(), b"Traceback", b"memfd", b"tritium/"]  # fmt: skip
+        secrets = [b"/dev/shm", b"/tmp", b"/proc/", b"/home/", b"/root/", b"site-packages", b"tritium/"]
+        secrets += [b"Traceback", b"memfd", str(self._repository).encode(), b"pid %d" % self.process.pid]
         return [body[:300] for body in self.error_bodies if any(secret in body for secret in secrets)]
-
-    # -- ending ------------------------------------------------------------------------------------------------
 
     def signal(self, number: int) -> None:
         """Send a signal to the server's own process."""
@@ -201,10 +194,8 @@ class ServerProcess:
 
     def kill(self) -> None:
         """End at once with everything it started (the processes of its session)."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
 

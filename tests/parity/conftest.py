@@ -31,16 +31,32 @@ def write_models(root: Path) -> None:
                        outputs=[("text_output", "STRING", [1]), ("seed_output", "INT32", [1])])  # fmt: skip
     write_python_model(root, "m", inputs=[("A", "FP32", [-1]), ("B", "FP32", [-1])],
                        outputs=[("C", "FP32", [-1]), ("D", "FP32", [-1])])  # fmt: skip
-    write_python_model(root, "word", max_batch_size=0, inputs=[("IN", "STRING", [1])], outputs=[("OUT", "STRING", [1])])
-    write_python_model(root, "words", max_batch_size=0, inputs=[("IN", "STRING", [-1])], outputs=[("OUT", "STRING", [-1])])
-    write_python_model(root, "flags", max_batch_size=0, inputs=[("IN", "BOOL", [-1])], outputs=[("OUT", "BOOL", [-1])])
-    write_python_model(root, "square", max_batch_size=0, inputs=[("IN", "FP32", [-1, -1])], outputs=[("OUT", "FP32", [-1, -1])])
-    write_python_model(root, "double64", max_batch_size=0, inputs=[("IN", "FP64", [-1])], outputs=[("OUT", "FP64", [-1])])
+    write_python_model(
+        root, "word", max_batch_size=0, inputs=[("IN", "STRING", [1])], outputs=[("OUT", "STRING", [1])]
+    )
+    write_python_model(
+        root, "words", max_batch_size=0, inputs=[("IN", "STRING", [-1])], outputs=[("OUT", "STRING", [-1])]
+    )
+    write_python_model(
+        root, "flags", max_batch_size=0, inputs=[("IN", "BOOL", [-1])], outputs=[("OUT", "BOOL", [-1])]
+    )
+    write_python_model(
+        root,
+        "square",
+        max_batch_size=0,
+        inputs=[("IN", "FP32", [-1, -1])],
+        outputs=[("OUT", "FP32", [-1, -1])],
+    )
+    write_python_model(
+        root, "double64", max_batch_size=0, inputs=[("IN", "FP64", [-1])], outputs=[("OUT", "FP64", [-1])]
+    )
     for kind in ("UINT8", "INT8", "INT32", "INT64", "UINT64"):
         same = {"inputs": [("IN", kind, [-1])], "outputs": [("OUT", kind, [-1])]}
         write_python_model(root, kind.lower(), max_batch_size=0, **same)  # type: ignore[arg-type]
     write_python_model(root, "err", FAILING)
-    write_python_model(root, "full", FULL, extra="dynamic_batching { default_queue_policy { max_queue_size: 1 } }")
+    write_python_model(
+        root, "full", FULL, extra="dynamic_batching { default_queue_policy { max_queue_size: 1 } }"
+    )
     write_python_model(root, "scores")
     labelled = (root / "scores" / "config.pbtxt").read_text()
     labelled = labelled.replace('output { name: "OUT"', 'output { name: "OUT" label_filename: "labels.txt"')

@@ -20,10 +20,15 @@ def test_server_metadata(server: ServerProcess) -> None:
     document = reply.json
     assert list(document) == ["name", "version", "extensions"]
     assert (document["name"], document["version"]) == ("triton", version("tritium-server"))
-    assert {"classification", "model_configuration", "binary_tensor_data", "parameters", "statistics"} <= set(document["extensions"])
+    assert {"classification", "model_configuration", "binary_tensor_data", "parameters", "statistics"} <= set(
+        document["extensions"]
+    )
 
 
-@pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/v2/models/echo/ready", "/v2/models/echo/versions/1/ready"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/health/live", "/v2/health/ready", "/v2/models/echo/ready", "/v2/models/echo/versions/1/ready"],
+)
 def test_health_is_an_empty_text(server: ServerProcess, path: str) -> None:
     reply = server.get(path)
     assert (reply.status, reply.reason, reply.body) == (200, "OK", b"")
@@ -33,7 +38,11 @@ def test_health_is_an_empty_text(server: ServerProcess, path: str) -> None:
 @pytest.mark.parametrize("path", ["/v2/models/nope/ready", "/v2/models/echo/versions/9/ready"])
 def test_what_is_unknown_is_not_ready(server: ServerProcess, path: str) -> None:
     reply = server.get(path)
-    assert (reply.status, reply.error, reply.headers["content-type"]) == (400, "Model version not ready", TEXT)
+    assert (reply.status, reply.error, reply.headers["content-type"]) == (
+        400,
+        "Model version not ready",
+        TEXT,
+    )
 
 
 def test_model_metadata(server: ServerProcess) -> None:
@@ -72,14 +81,28 @@ UNKNOWN = [
     ("GET", "/v2/models/nope/config", 404, "Request for unknown model: 'nope' is not found"),
     ("POST", "/v2/models/nope/infer", 404, "Request for unknown model: 'nope' is not found"),
     ("GET", "/v2/models/echo/versions/9", 404, "Request for unknown model: 'echo' version 9 is not found"),
-    ("POST", "/v2/models/echo/versions/9/infer", 404, "Request for unknown model: 'echo' version 9 is not found"),
+    (
+        "POST",
+        "/v2/models/echo/versions/9/infer",
+        404,
+        "Request for unknown model: 'echo' version 9 is not found",
+    ),
     ("GET", "/v2/models/nope/stats", 400, "requested model 'nope' is not available"),
-    ("GET", "/v2/models/echo/versions/9/stats", 400, "requested model version is not available for model 'echo'"),
-    ("GET", "/v2/models/echo/versions/99999999999999999999", 400,
-     "failed to get model version from specified version string '99999999999999999999' (details: stol), version should be "
-     "an integral value > 0"),
+    (
+        "GET",
+        "/v2/models/echo/versions/9/stats",
+        400,
+        "requested model version is not available for model 'echo'",
+    ),
+    (
+        "GET",
+        "/v2/models/echo/versions/99999999999999999999",
+        400,
+        "failed to get model version from specified version string '99999999999999999999' (details: stol), "
+        "version should be an integral value > 0",
+    ),
     ("GET", "/v2/models/ec%68o", 404, "Request for unknown model: 'ec%68o' is not found"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("method", "path", "status", "text"), UNKNOWN)
@@ -89,25 +112,56 @@ def test_look_up_errors(server: ServerProcess, method: str, path: str, status: i
 
 
 NOT_FOUND = [
-    "/", "/v2/", "/v1", "/v2/models", "/v2/models/", "/v2/models/echo/", "/v2//models/echo", "//v2", "/v2/health", "/v2/health/live/",
-    "/v2/models/echo/versions", "/v2/models/echo/versions/", "/v2/models/echo/versions/one", "/v2/models/echo/versions/-1",
-    "/v2/models/echo/versions/1/", "/v2/models/echo/nope", "/v2/models/echo/infer/", "/v2/models/echo/versions/1/ready/x",
-    "/V2", "/v2/Models/echo", "/metrics", "/favicon.ico", "/v2/models/echo/versions/1/trace/setting",
-]  # fmt: skip
+    "/",
+    "/v2/",
+    "/v1",
+    "/v2/models",
+    "/v2/models/",
+    "/v2/models/echo/",
+    "/v2//models/echo",
+    "//v2",
+    "/v2/health",
+    "/v2/health/live/",
+    "/v2/models/echo/versions",
+    "/v2/models/echo/versions/",
+    "/v2/models/echo/versions/one",
+    "/v2/models/echo/versions/-1",
+    "/v2/models/echo/versions/1/",
+    "/v2/models/echo/nope",
+    "/v2/models/echo/infer/",
+    "/v2/models/echo/versions/1/ready/x",
+    "/V2",
+    "/v2/Models/echo",
+    "/metrics",
+    "/favicon.ico",
+    "/v2/models/echo/versions/1/trace/setting",
+]
 
 
 @pytest.mark.parametrize("path", NOT_FOUND)
 def test_unknown_paths(server: ServerProcess, path: str) -> None:
     for method in ("GET", "POST"):
         reply = server.ask(method, path, b"" if method == "POST" else None)
-        assert (reply.status, reply.body, reply.headers["content-type"]) == (404, b'{"error":"Not Found"}', TEXT)
+        assert (reply.status, reply.body, reply.headers["content-type"]) == (
+            404,
+            b'{"error":"Not Found"}',
+            TEXT,
+        )
 
 
 METHODS = [
-    ("POST", "/v2"), ("POST", "/v2/health/live"), ("POST", "/v2/health/ready"), ("POST", "/v2/models/echo"),
-    ("POST", "/v2/models/echo/ready"), ("POST", "/v2/models/echo/config"), ("POST", "/v2/models/stats"),
-    ("GET", "/v2/models/echo/infer"), ("PUT", "/v2/models/echo/infer"), ("DELETE", "/v2/models/echo"), ("PATCH", "/v2"),
-]  # fmt: skip
+    ("POST", "/v2"),
+    ("POST", "/v2/health/live"),
+    ("POST", "/v2/health/ready"),
+    ("POST", "/v2/models/echo"),
+    ("POST", "/v2/models/echo/ready"),
+    ("POST", "/v2/models/echo/config"),
+    ("POST", "/v2/models/stats"),
+    ("GET", "/v2/models/echo/infer"),
+    ("PUT", "/v2/models/echo/infer"),
+    ("DELETE", "/v2/models/echo"),
+    ("PATCH", "/v2"),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), METHODS)
@@ -139,7 +193,11 @@ def test_other_paths_of_the_metrics_port_are_empty(server: ServerProcess) -> Non
             connection.send(request("GET", path))
             reply = connection.reply()
         assert reply is not None
-        assert (reply.status, reply.body, reply.headers["content-type"]) == (200, b"", "text/plain; charset=utf-8")
+        assert (reply.status, reply.body, reply.headers["content-type"]) == (
+            200,
+            b"",
+            "text/plain; charset=utf-8",
+        )
 
 
 def test_posting_to_the_metrics_port_is_not_allowed(server: ServerProcess) -> None:

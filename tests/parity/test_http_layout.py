@@ -1,5 +1,7 @@
 """Binary and JSON layout, raw requests, compression, classification (WIRE 3, 3.1 to 3.4, 4)."""
 
+# ruff: noqa: E501 - recorded texts stay whole
+
 from __future__ import annotations
 
 import gzip
@@ -41,7 +43,10 @@ def test_a_json_reply_looks_as_recorded(server: ServerProcess) -> None:
     reply = ask(server, [3, -0.0])
     document = b'{"model_name":"echo","model_version":"1","outputs":[{"name":"OUT","datatype":"FP32","shape":[1,2],"data":[3.0,-0.0]}]}'
     assert reply.body == document
-    assert list(reply.headers.items()) == [("content-type", "application/json"), ("content-length", str(len(document)))]
+    assert list(reply.headers.items()) == [
+        ("content-type", "application/json"),
+        ("content-length", str(len(document))),
+    ]
 
 
 def test_the_id_comes_back_if_there_is_one(server: ServerProcess) -> None:
@@ -57,7 +62,13 @@ def test_the_id_comes_back_if_there_is_one(server: ServerProcess) -> None:
         ({"parameters": {"binary_data_output": True}, "outputs": [{"name": "OUT"}]}, False),
         ({"parameters": {"binary_data_output": True}, "outputs": []}, True),
         ({"outputs": [{"name": "OUT", "parameters": {"binary_data": True}}]}, True),
-        ({"parameters": {"binary_data_output": True}, "outputs": [{"name": "OUT", "parameters": {"binary_data": False}}]}, False),
+        (
+            {
+                "parameters": {"binary_data_output": True},
+                "outputs": [{"name": "OUT", "parameters": {"binary_data": False}}],
+            },
+            False,
+        ),
     ],
 )
 def test_which_outputs_are_binary(server: ServerProcess, members: dict[str, Any], binary: bool) -> None:
@@ -105,7 +116,13 @@ def test_the_limits_of_64_bits_pass(server: ServerProcess) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "text"),
-    [(0.1, b"0.10000000149011612"), (1e-7, b"1.0000000116860974e-7"), (1e20, b"100000002004087730000.0"), (3, b"3.0"), (-0.0, b"-0.0")],
+    [
+        (0.1, b"0.10000000149011612"),
+        (1e-7, b"1.0000000116860974e-7"),
+        (1e20, b"100000002004087730000.0"),
+        (3, b"3.0"),
+        (-0.0, b"-0.0"),
+    ],
 )
 def test_numbers_are_written_as_triton_does(server: ServerProcess, sent: float, text: bytes) -> None:
     body = ask(server, [sent]).body
@@ -120,7 +137,10 @@ def test_any_other_byte_is_true(server: ServerProcess) -> None:
 
 
 def test_text_is_not_escaped_and_invalid_utf_8_passes_through(server: ServerProcess) -> None:
-    assert '"data":["ü€😀"]'.encode() in server.infer("word", infer_json(["ü€😀"], shape=[1], datatype="BYTES")).body
+    assert (
+        '"data":["ü€😀"]'.encode()
+        in server.infer("word", infer_json(["ü€😀"], shape=[1], datatype="BYTES")).body
+    )
     body, headers = infer_binary([("IN", "BYTES", [1], b"\2\0\0\0\xff\xfe")])
     assert b'"data":["\xff\xfe"]' in server.infer("word", body, headers).body
 
@@ -153,8 +173,14 @@ def test_raw_strings_are_one_element(server: ServerProcess) -> None:
     ("model", "text"),
     [
         ("echo", "input byte size mismatch for input 'IN' for model 'echo'. Expected 4, got 7"),
-        ("m", "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'm' model configuration"),
-        ("square", "The shape of the raw input 'IN' can not be deduced because there are more than one variable-sized dimension"),
+        (
+            "m",
+            "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'm' model configuration",
+        ),
+        (
+            "square",
+            "The shape of the raw input 'IN' can not be deduced because there are more than one variable-sized dimension",
+        ),
         ("words", "For BYTE datatype raw input 'IN', the model must have input shape [1]"),
     ],
 )
@@ -166,7 +192,9 @@ def test_raw_requests_that_cannot_be_read(server: ServerProcess, model: str, tex
 # -- compression ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("GZIP", gzip.compress)])
+@pytest.mark.parametrize(
+    ("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("GZIP", gzip.compress)]
+)
 def test_compressed_requests(server: ServerProcess, coding: str, compress: Any) -> None:
     assert server.infer("echo", compress(GOOD), {"Content-Encoding": coding}).status == 200
     body, headers = infer_binary([("IN", "FP32", [1, 1], np.float32(5).tobytes())])
@@ -194,11 +222,19 @@ def test_other_codings_are_unsupported(server: ServerProcess) -> None:
         ("br, gzip", "gzip"), ("", None), ("GZIP", "gzip"), ("gzip;q=0.5,identity;q=0.6", None), ("gzip;q=x", None),
     ],
 )  # fmt: skip
-def test_replies_are_compressed_as_the_client_likes(server: ServerProcess, accept: str, coding: str | None) -> None:
+def test_replies_are_compressed_as_the_client_likes(
+    server: ServerProcess, accept: str, coding: str | None
+) -> None:
     body = infer_json([1, 2], parameters={"binary_data_output": True})
     reply = server.infer("echo", body, {"Accept-Encoding": accept})
     assert reply.headers.get("content-encoding") == coding
-    data = reply.body if coding is None else gzip.decompress(reply.body) if coding == "gzip" else zlib.decompress(reply.body)
+    data = (
+        reply.body
+        if coding is None
+        else gzip.decompress(reply.body)
+        if coding == "gzip"
+        else zlib.decompress(reply.body)
+    )
     length = int(reply.headers["inference-header-content-length"])
     assert json.loads(data[:length])["outputs"][0]["name"] == "OUT"
     assert data[length:] == np.array([1, 2], np.float32).tobytes()
@@ -214,7 +250,9 @@ def test_errors_are_never_compressed(server: ServerProcess) -> None:
 # -- classification -----------------------------------------------------------------------------------------------------
 
 
-def classified(server: ServerProcess, model: str, data: list[Any], shape: list[int], **output: Any) -> dict[str, Any]:
+def classified(
+    server: ServerProcess, model: str, data: list[Any], shape: list[int], **output: Any
+) -> dict[str, Any]:
     datatype = "FP32" if model in {"scores", "echo", "square"} else model.upper()
     body = infer_json(data, shape=shape, datatype=datatype, outputs=[{"name": "OUT", "parameters": output}])
     found: dict[str, Any] = server.infer(model, body).json["outputs"][0]

@@ -1,5 +1,7 @@
 """What is counted, and how it is shown (WIRE 13 and 14)."""
 
+# ruff: noqa: E501 - recorded texts stay whole
+
 from __future__ import annotations
 
 import re
@@ -14,7 +16,16 @@ from tests.harness.http import Connection, infer_json, request
 from tests.harness.models import ECHO, FAILING, SLOW, write_python_model
 from tests.harness.server import ServerProcess
 
-PARTS = ["success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"]
+PARTS = [
+    "success",
+    "fail",
+    "queue",
+    "compute_input",
+    "compute_infer",
+    "compute_output",
+    "cache_hit",
+    "cache_miss",
+]
 
 
 @pytest.fixture
@@ -58,13 +69,20 @@ def test_statistics_of_successes(counted: ServerProcess) -> None:
     assert {name: part["count"] for name, part in parts.items()} == {
         "success": 3, "fail": 0, "queue": 3, "compute_input": 3, "compute_infer": 3, "compute_output": 3, "cache_hit": 0, "cache_miss": 0,
     }  # fmt: skip
-    assert parts["success"]["ns"] >= sum(parts[name]["ns"] for name in ("compute_input", "compute_infer", "compute_output"))
-    assert [(entry["batch_size"], entry["compute_infer"]["count"]) for entry in found["batch_stats"]] == [(1, 2), (3, 1)]
+    assert parts["success"]["ns"] >= sum(
+        parts[name]["ns"] for name in ("compute_input", "compute_infer", "compute_output")
+    )
+    assert [(entry["batch_size"], entry["compute_infer"]["count"]) for entry in found["batch_stats"]] == [
+        (1, 2),
+        (3, 1),
+    ]
 
 
 def test_statistics_of_a_batch_count_once_per_request(counted: ServerProcess) -> None:
     with ThreadPoolExecutor(4) as pool:
-        assert [r.status for r in pool.map(lambda _: counted.infer("batched", infer_json([1])), range(4))] == [200] * 4
+        assert [
+            r.status for r in pool.map(lambda _: counted.infer("batched", infer_json([1])), range(4))
+        ] == [200] * 4
     found = statistics(counted, "batched")
     assert (found["inference_count"], found["execution_count"]) == (4, 1)
     (batch,) = found["batch_stats"]
@@ -74,7 +92,13 @@ def test_statistics_of_a_batch_count_once_per_request(counted: ServerProcess) ->
 
 def test_statistics_of_failures(counted: ServerProcess) -> None:
     """The model's errors count, the client's mistakes do not."""
-    for body in (infer_json([-1]), infer_json([3]), b"{", infer_json([1], shape=[9, 1]), infer_json([1], name="X")):
+    for body in (
+        infer_json([-1]),
+        infer_json([3]),
+        b"{",
+        infer_json([1], shape=[9, 1]),
+        infer_json([1], name="X"),
+    ):
         assert counted.infer("err", body).status >= 400
     found = statistics(counted, "err")
     assert (found["inference_count"], found["execution_count"]) == (0, 2)
@@ -120,7 +144,9 @@ def test_metrics_have_tritons_families_and_texts(counted: ServerProcess) -> None
     for name, (kind, help_text) in FAMILIES.items():
         assert f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n{name}" in text
     for line in text.splitlines():
-        assert re.fullmatch(r'# (HELP|TYPE) \S+ .+|\w+(\{(\w+="[^"]*",?)+\})? -?\d+(\.\d+)?(e-?\d+)?', line), line
+        assert re.fullmatch(
+            r'# (HELP|TYPE) \S+ .+|\w+(\{(\w+="[^"]*",?)+\})? -?\d+(\.\d+)?(e-?\d+)?', line
+        ), line
 
 
 def test_metrics_count_as_statistics_do(counted: ServerProcess) -> None:
@@ -131,5 +157,8 @@ def test_metrics_count_as_statistics_do(counted: ServerProcess) -> None:
     assert metrics["nv_inference_request_success" + where] == 2
     assert metrics["nv_inference_count" + where] == 4
     assert metrics["nv_inference_exec_count" + where] == 2
-    assert metrics["nv_inference_request_duration_us" + where] == found["inference_stats"]["success"]["ns"] // 1000
+    assert (
+        metrics["nv_inference_request_duration_us" + where]
+        == found["inference_stats"]["success"]["ns"] // 1000
+    )
     assert metrics["nv_inference_pending_request_count" + where] == 0

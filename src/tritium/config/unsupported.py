@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from tritium.core.model_config import DynamicBatching, ModelConfig, ModelInput, ModelOutput
 from tritium.errors import ConfigError
 
+_ENVIRONMENT = "EXECUTION_ENV_PATH"  # of the python backend: another environment for the model's code
+
 
 def check_supported(config: ModelConfig) -> None:
     """Refuse what would otherwise silently not happen.
@@ -40,6 +42,7 @@ def _features(config: ModelConfig) -> Iterator[str]:
         and config.model_operations.op_library_filename,
         "response_cache": config.response_cache and config.response_cache.enable,
         "model_transaction_policy.decoupled": config.decoupled,
+        f"parameter {_ENVIRONMENT}": _ENVIRONMENT in config.parameters,
     }
     return (name for name, value in given.items() if value)
 

@@ -35,7 +35,7 @@ def check(config: ModelConfig, *, gpus: Sequence[int] = ()) -> None:
         ConfigError: the first rule that is broken.
     """
     check_model_name(config.name)
-    _check_file_names(config)
+    check_file_names(config)
     _check_printable(document_of(config), "", config.name)
     _check_platform(config)
     _check_batch_size(config)
@@ -101,7 +101,12 @@ def _check_batch_size(config: ModelConfig) -> None:
         )
 
 
-def _check_file_names(config: ModelConfig) -> None:
+def check_file_names(config: ModelConfig) -> None:
+    """Refuse files outside the model's directory; to be asked before the first of them is opened.
+
+    Raises:
+        ConfigError: names the field.
+    """
     for field, value in _file_names(config):
         check_file_name(field, value, config.name)
 

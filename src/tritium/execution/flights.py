@@ -1,8 +1,8 @@
 """The batches that one worker holds, and what becomes of them when it ends. Pure.
 
-When a process ends, the batch that ran is to blame. Its request fails or, when it held several, each is run once
-more alone, so that neighbours of a poisonous request get their answers. Batches that had not begun simply run on
-the next worker.
+When a process ends, the batch that ran is to blame. Its request fails or, when it held several, each is run
+once more alone, so that neighbours of a poisonous request get their answers. Batches that had not begun simply
+run on the next worker.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ class Flights:
             return
         split.responses[flight.place] = outcome.responses[0]
         if len(split.responses) == len(split.batch.requests):
-            self._finished(split.batch, Outcome([split.responses[place] for place in sorted(split.responses)]))
+            self._finished(
+                split.batch, Outcome([split.responses[place] for place in sorted(split.responses)])
+            )
 
     def _slots(self, count: int) -> range:
         if self._next_slot + count > SLOTS:

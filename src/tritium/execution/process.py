@@ -1,9 +1,9 @@
 """An instance that runs in a worker process, and comes back when the process ends.
 
-    STARTING  spawn and load          -> READY, or DOWN when it fails
-    READY     runs batches            -> DOWN when the process ends
-    DOWN      waits to be restarted   -> STARTING after the breaker's delay
-    STOPPED   for good
+STARTING  spawn and load          -> READY, or DOWN when it fails
+READY     runs batches            -> DOWN when the process ends
+DOWN      waits to be restarted   -> STARTING after the breaker's delay
+STOPPED   for good
 """
 
 from __future__ import annotations
@@ -286,7 +286,9 @@ class ProcessInstance:
 
     def broken_text(self) -> str:
         """Why requests are refused while the breaker is open."""
-        return f"model instance '{self.name}' crashed repeatedly and is paused: its worker last {self.last_end}"
+        return (
+            f"model instance '{self.name}' crashed repeatedly and is paused: its worker last {self.last_end}"
+        )
 
     async def _come_back(self, ended: Worker, delay_s: float) -> None:
         """Start again and again until the model is loaded."""

@@ -14,7 +14,9 @@ _PERIOD_S = 0.5
 class StoppedWatch:
     """Tells when the worker's process has been stopped (SIGSTOP) for ``limit_s``. Busy is not stopped."""
 
-    def __init__(self, limit_s: float, worker: Callable[[], Worker | None], on_stopped: Callable[[], None]) -> None:
+    def __init__(
+        self, limit_s: float, worker: Callable[[], Worker | None], on_stopped: Callable[[], None]
+    ) -> None:
         self._limit_s = limit_s
         self._worker = worker
         self._on_stopped = on_stopped

@@ -75,9 +75,10 @@ def parse(raw: Buffer) -> Any:
         InvalidArgumentError: with rapidjson's message and the byte offset.
     """
     check_depth(raw)
+    data = bytes(raw).partition(b"\0")[0]  # where a text ends for rapidjson
     try:
-        rapidjson.loads(bytes(raw), number_mode=rapidjson.NM_NAN | rapidjson.NM_NATIVE)
-        return json.loads(bytes(raw).decode())  # rapidjson's own numbers may be off in the last place
+        rapidjson.loads(data, number_mode=rapidjson.NM_NAN | rapidjson.NM_NATIVE)
+        return json.loads(data.decode())  # rapidjson's own numbers may be off in the last place
     except rapidjson.JSONDecodeError as error:
         found = _PARSE_ERROR.match(str(error))
         detail = f"{found[2]} at {found[1]}" if found else str(error)

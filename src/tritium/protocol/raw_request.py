@@ -38,6 +38,12 @@ def decode_raw_request(
         request.inputs = [Tensor(only.name, datatype, (*batch, 1), element)]
         return request
     shape = _deduce(only.name, tuple(only.dims), datatype, len(body), request.label)
+    expected = math.prod(shape) * datatype.itemsize
+    if expected != len(body):
+        raise InvalidArgumentError(
+            f"{request.label} input byte size mismatch for input 'raw_input' for model '{config.name}'. "
+            f"Expected {expected}, got {len(body)}"
+        )
     request.inputs = [Tensor(only.name, datatype, (*batch, *shape), body)]
     return request
 

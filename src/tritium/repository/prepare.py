@@ -14,7 +14,7 @@ from tritium.config.labels import check_files
 from tritium.config.pbtxt import read_config
 from tritium.config.platforms import complete_backend, fill_platform, version_entries
 from tritium.config.unsupported import check_supported
-from tritium.config.validate import EXECUTION_PARAMETER, check
+from tritium.config.validate import EXECUTION_PARAMETER, check, check_file_names
 from tritium.core.model_config import ModelConfig
 from tritium.errors import ConfigError
 from tritium.repository.scan import ModelEntry
@@ -63,6 +63,7 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
         read_config(entry.config_text, entry.config_file) if entry.config_text is not None else ModelConfig()
     )
     config = fill_platform(with_name(config, entry.name))
+    check_file_names(config)
     if not config.is_ensemble and options.auto_complete:
         config = complete_backend(config, _entries(entry))
     policy = normalize(config).version_policy

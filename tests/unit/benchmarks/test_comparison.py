@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from benchmarks.comparison import Bar, compared, format_figure, in_turns, measured
 from benchmarks.load import Window
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from benchmarks.load import LoadFailedError
 from benchmarks.sockets import body_length, infer_request
 

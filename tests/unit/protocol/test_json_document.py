@@ -132,6 +132,18 @@ def test_numbers_that_json_has_not_are_read(raw: bytes, value: object) -> None:
     assert repr(parse(raw)) == repr(value)
 
 
+def test_a_document_ends_at_a_nul() -> None:
+    assert parse(b'{"a":1}\0 and more') == {"a": 1}
+
+
+def test_numbers_are_read_to_the_last_digit() -> None:
+    assert parse(b"[0.1,1.7976931348623157e308,2.2250738585072011e-308]") == [
+        0.1,
+        1.7976931348623157e308,
+        2.2250738585072011e-308,
+    ]
+
+
 @pytest.mark.parametrize("depth", [100, 101, 5000])
 def test_nesting_is_bounded(depth: int) -> None:
     raw = b"[" * depth + b"]" * depth

@@ -74,7 +74,7 @@ class RequestParser:
     def _reset_head(self) -> None:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._header_count = 0
+        self._header_count = self._header_bytes = 0
 
     def feed(self, data: bytearray, view: memoryview, size: int) -> None:
         """The first ``size`` bytes of ``data``, of which ``view`` is a view, were received.
@@ -188,6 +188,10 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header."""
         self._header_count += 1
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > self._options.max_header_bytes:
+            self._refusal = _header_refusal(self._options.max_header_bytes)
+            return
         if self._header_count > self._options.max_headers:
             self._refusal = HttpRefusal(431, f"request has more than {self._options.max_headers} headers")
             return

@@ -231,8 +231,9 @@ def test_what_cannot_be_read_is_refused(raw: bytes, status: int, text: str, one_
     assert text in found[1]
 
 
-def test_headers_that_do_not_end_are_bounded() -> None:
-    raw = [b"GET / HTTP/1.1\r\nA: ", b"x" * 2000]
+@pytest.mark.parametrize("ended", [b"\r\n\r\n", b""])
+def test_headers_are_bounded_whether_they_end_or_not(ended: bytes) -> None:
+    raw = [b"GET / HTTP/1.1\r\nA: ", b"x" * 2000 + ended]
     assert refusal(raw, HttpOptions(max_header_bytes=1000)) == (431, "request headers exceed 1000 bytes")
 
 

@@ -1,0 +1,1 @@
+"""Models of training frameworks as models that any server can run."""

@@ -1,0 +1,1 @@
+"""Graphs that ``oneflow.save`` wrote: read without OneFlow, and translated to ONNX."""
