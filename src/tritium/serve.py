@@ -8,12 +8,10 @@ A second signal, or the exit timeout, ends it at once with status 1.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 
 from tritium.errors import TritiumError, UnavailableError
 from tritium.execution.launcher import Launcher
@@ -49,11 +47,17 @@ class StartError(Exception):
 
 def run(options: ServerOptions, report: Callable[[str], None] = lambda _: None) -> int:
     """Serve until SIGTERM or SIGINT: the exit status. ``report`` prints lines for people."""
-    with contextlib.suppress(ImportError):
-        import uvloop
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(Service(options, report).run())
 
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    return asyncio.run(Service(options, report).run())
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it exists, else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 class Service:
