@@ -146,7 +146,7 @@ def test_cve_2024_0103_a_reset_in_a_body_never_shows_in_another_request(server: 
 
 
 def test_cve_2026_47478_no_answer_goes_to_a_connection_that_did_not_ask(server: ServerProcess) -> None:
-    """Descriptors are used again at once: an answer must not reach who has the number of a client that left."""
+    """Descriptors are used again at once: no answer may reach who has the number of one that left."""
     for i in range(1500):
         with server.connect() as leaver:
             leaver.send(request("POST", "/v2/models/slow/infer", infer_json([0.0], id=f"leaver{i}")))

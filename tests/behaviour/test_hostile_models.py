@@ -50,7 +50,8 @@ ATTACKS = [
     frame(frames.RELEASE, struct.pack("<4q", -1, 1 << 40, 12345, 0)),
     frame(frames.RELEASE, b"123"),
     "place -2", "place at the end", "place beyond the arena", "misaligned place", "huge size",
-    "negative size", "bad datatype", "shape that does not fit", "negative shape", "missing places", "inline size that lies",
+    "negative size", "bad datatype", "shape that does not fit", "negative shape",
+    "missing places", "inline size that lies",
 ]
 
 def answer_falsely(name, batch_id):

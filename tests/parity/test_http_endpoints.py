@@ -76,6 +76,10 @@ def test_model_config(server: ServerProcess) -> None:
     assert server.get("/v2/models/echo/versions/1/config").body == reply.body
 
 
+NO_VERSION = (
+    "failed to get model version from specified version string '99999999999999999999' (details: stol), "
+    "version should be an integral value > 0"
+)
 UNKNOWN = [
     ("GET", "/v2/models/nope", 404, "Request for unknown model: 'nope' is not found"),
     ("GET", "/v2/models/nope/config", 404, "Request for unknown model: 'nope' is not found"),
@@ -98,8 +102,7 @@ UNKNOWN = [
         "GET",
         "/v2/models/echo/versions/99999999999999999999",
         400,
-        "failed to get model version from specified version string '99999999999999999999' (details: stol), "
-        "version should be an integral value > 0",
+        NO_VERSION,
     ),
     ("GET", "/v2/models/ec%68o", 404, "Request for unknown model: 'ec%68o' is not found"),
 ]
