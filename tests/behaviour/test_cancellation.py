@@ -36,15 +36,13 @@ def failures(server: ServerProcess, reason: str, model: str = "watchful") -> flo
     return server.metrics()[f'nv_inference_request_failure{{model="{model}",reason="{reason}",version="1"}}']
 
 
-def pending(server: ServerProcess, model: str = "watchful") -> float:
-    return server.metrics()[f'nv_inference_pending_request_count{{model="{model}",version="1"}}']
-
-
 @pytest.mark.parametrize("goodbye", ["close", "reset"])
 def test_t37_a_running_request_notices_that_its_client_left(server: ServerProcess, goodbye: str) -> None:
     with server.connect() as connection:
         connection.send(request("POST", PATH, infer_json([20])))
-        wait_until(lambda: server.infer("echo", b"{").status == 400 and pending(server) == 0, 5, "it runs")
+        wait_until(
+            lambda: server.infer("echo", b"{").status == 400 and server.pending("watchful") == 0, 5, "it runs"
+        )
         connection.reset() if goodbye == "reset" else connection.socket.close()
     took_s = wait_until(lambda: counts(server) == (1, 1), 5, "it noticed")
     assert took_s < 0.5
@@ -53,17 +51,19 @@ def test_t37_a_running_request_notices_that_its_client_left(server: ServerProces
 def test_t37_queued_requests_of_clients_that_left_never_run(server: ServerProcess) -> None:
     with server.connect() as running, ExitStack() as leavers:
         running.send(request("POST", PATH, infer_json([1])))
-        wait_until(lambda: server.infer("echo", b"{").status == 400 and pending(server) == 0, 5, "it runs")
+        wait_until(
+            lambda: server.infer("echo", b"{").status == 400 and server.pending("watchful") == 0, 5, "it runs"
+        )
         for _ in range(100):
             leaver = leavers.enter_context(server.connect())
             leaver.send(request("POST", PATH, infer_json([5])))
-        wait_until(lambda: pending(server) == 100, 5, "they wait")
+        wait_until(lambda: server.pending("watchful") == 100, 5, "they wait")
         leavers.close()
         reply = running.reply()
         assert reply is not None and reply.status == 200
     assert counts(server) == (1, 0)
     assert failures(server, "CANCELED") == 100
-    assert pending(server) == 0
+    assert server.pending("watchful") == 0
 
 
 def test_t37_who_waits_in_a_batch_and_leaves_does_not_run(server: ServerProcess) -> None:
@@ -72,7 +72,7 @@ def test_t37_who_waits_in_a_batch_and_leaves_does_not_run(server: ServerProcess)
             leaver = leavers.enter_context(server.connect())
             leaver.send(request("POST", "/v2/models/batched/infer", infer_json([5])))
         stays.send(request("POST", "/v2/models/batched/infer", infer_json([0.01])))
-        wait_until(lambda: pending(server, "batched") == 4, 0.9, "they wait")
+        wait_until(lambda: server.pending("batched") == 4, 0.9, "they wait")
         leavers.close()
         reply = stays.reply()
         assert reply is not None and reply.status == 200
@@ -83,7 +83,7 @@ def test_t37_who_waits_in_a_batch_and_leaves_does_not_run(server: ServerProcess)
 def test_t37_pipelined_requests_of_a_client_that_left_are_all_cancelled(server: ServerProcess) -> None:
     with server.connect() as connection:
         connection.send(request("POST", PATH, infer_json([20])) * 5)
-        wait_until(lambda: pending(server) == 4, 5, "one runs, the others wait")
+        wait_until(lambda: server.pending("watchful") == 4, 5, "one runs, the others wait")
     wait_until(lambda: counts(server) == (1, 1), 5, "it noticed")
     assert failures(server, "CANCELED") >= 4
 
@@ -93,7 +93,7 @@ def test_t37_a_client_that_leaves_does_not_disturb_the_next_one(server: ServerPr
     for _ in range(50):
         with server.connect() as connection:
             connection.send(request("POST", PATH, infer_json([20])))
-            wait_until(lambda: pending(server) == 0, 5, "it runs")
+            wait_until(lambda: server.pending("watchful") == 0, 5, "it runs")
         reply = server.infer("watchful", infer_json([0.001]))
         assert reply.status == 200
     began, cancelled = counts(server)

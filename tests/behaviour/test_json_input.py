@@ -50,7 +50,7 @@ def test_cve_2025_23325_depth_is_bounded(server: ServerProcess, where: str, dept
     }[where]
     began = time.monotonic()
     reply = server.infer("echo", body)
-    assert time.monotonic() - began < 0.1 + len(body) / 20e6
+    assert time.monotonic() - began < 0.2 + len(body) / 10e6
     assert reply.status == 400
     if (where != "parameters" and where != "unknown member") or depth > 101:
         assert reply.error == DEEP
@@ -222,7 +222,7 @@ def sized(kind: str, megabytes: int) -> bytes:
 )
 def test_t32_time_grows_with_size_and_no_faster(server: ServerProcess, kind: str) -> None:
     small, large = seconds(server, sized(kind, 1)), seconds(server, sized(kind, 4))
-    assert large < 6 * max(small, 0.01)
+    assert large < 8 * max(small, 0.1)
     assert large < 4 * 0.5, "half a second for a megabyte is far too long"
     server.assert_three_ok()
 

@@ -65,7 +65,7 @@ def test_t18_a_request_that_is_queued_at_sigterm_is_answered(
         slow = [pool.submit(server.infer, "slow", infer_json([0.2])) for _ in range(5)]
         delayed = [pool.submit(server.infer, "double", infer_json([i])) for i in range(3)]
         wait_until(
-            lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 4,
+            lambda: server.pending("slow") == 4,
             5,
             "queued",
         )

@@ -55,6 +55,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     for kind in KINDS:
         one = {"inputs": [("IN", kind, [-1])], "outputs": [("OUT", kind, [-1])]}
         write_python_model(models, f"one_{kind.lower()}", max_batch_size=0, **one)  # type: ignore[arg-type]
+    write_python_model(models, "folded")
+    folded = (models / "folded" / "config.pbtxt").read_text().replace("dims: [-1] }", "dims: [4] }", 1)
+    folded = folded.replace("dims: [4] }", "dims: [4] reshape { shape: [2, 2] } }").replace(
+        "dims: [-1] }", "dims: [2, 2] }"
+    )
+    (models / "folded" / "config.pbtxt").write_text(folded)
     with ServerProcess(models, "--model-load-threads", "2", log=root / "log") as running:
         yield running
 
@@ -194,6 +200,16 @@ def test_t34_two_binary_inputs_follow_each_other(server: ServerProcess) -> None:
     body, headers = infer_binary([("B", "FP32", [2, 3], b.tobytes()), ("A", "FP32", [2, 2], a.tobytes())])
     outputs = {o["name"]: o["data"] for o in server.infer("two", body, headers).json["outputs"]}
     assert outputs == {"C": a.tolist(), "D": b.tolist()}
+
+
+def test_t34_requests_of_one_form_are_reshaped_each_time(server: ServerProcess) -> None:
+    for i in range(4):
+        data = np.arange(i, i + 4, dtype=np.float32).tobytes()
+        reply = binary(server, "folded", "FP32", [1, 4], data)
+        assert reply.status == 200, reply
+        length = int(reply.headers["inference-header-content-length"])
+        assert json.loads(reply.body[:length])["outputs"][0]["shape"] == [1, 2, 2]
+        assert reply.body[length:] == data
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.behaviour.conftest import StartServer
@@ -22,6 +21,11 @@ NOTHING = infer_json([0])
 
 def pid_of(server: ServerProcess, model: str) -> int:
     return int(server.infer(model, NOTHING).json["parameters"]["pid"])
+
+
+def wait_until_running(repository: Path, model: str = "slow") -> None:
+    """Wait until a request of half a second or more runs in the model."""
+    wait_until((repository / model / "1" / ".running").exists, 10, "the request is running")
 
 
 def shared_memory_files() -> set[str]:
@@ -47,18 +51,9 @@ def test_t01_a_killed_worker_fails_its_request_at_once_and_comes_back(
     with ThreadPoolExecutor(10) as pool:
         other = pool.submit(use_another_model)
         running = pool.submit(server.infer, "slow", infer_json([2]))
-        wait_until(lambda: psutil.Process(worker).status() == psutil.STATUS_SLEEPING, 5, "the model sleeps")
-        wait_until(
-            lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 0,
-            5,
-            "",
-        )
+        wait_until_running(repository)
         queued = [pool.submit(server.infer, "slow", NOTHING) for _ in range(7)]
-        wait_until(
-            lambda: server.metrics()['nv_inference_pending_request_count{model="slow",version="1"}'] == 7,
-            5,
-            "",
-        )
+        wait_until(lambda: server.pending("slow") == 7, 5, "the others wait")
         killed_at = time.monotonic()
         os.kill(worker, signal.SIGKILL)
         failed = running.result()
@@ -175,7 +170,7 @@ def test_t04_a_stopped_worker_is_replaced_and_sigcont_harms_nobody(
     worker = pid_of(server, "slow")
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(server.infer, "slow", infer_json([0.5]))
-        wait_until(lambda: server.infer("echo", NOTHING).status == 200, 5, "the request is running")
+        wait_until_running(repository)
         os.kill(worker, signal.SIGSTOP)
         began = time.monotonic()
         queued = pool.submit(server.infer, "slow", NOTHING)
@@ -230,7 +225,7 @@ def test_t06_a_busy_worker_dies_with_its_server(start_server: StartServer, repos
     worker = pid_of(server, "slow")
     with server.connect() as connection:
         connection.send(request("POST", "/v2/models/slow/infer", infer_json([60])))
-        wait_until(lambda: server.get("/v2/health/live").status == 200, 5, "the request is running")
+        wait_until_running(repository)
         server.signal(signal.SIGKILL)
         server.process.wait()
         wait_until(lambda: not alive(worker), 2, "no worker is left")
@@ -246,7 +241,7 @@ def test_t07_an_execution_that_hangs_ends_at_its_limit_and_the_queue_goes_on(
     with ThreadPoolExecutor(4) as pool:
         began = time.monotonic()
         hanging = pool.submit(server.infer, "slow", infer_json([1000]))
-        wait_until(lambda: server.infer("echo", NOTHING).status == 200, 5, "the other model answers")
+        wait_until_running(repository)
         queued = [pool.submit(server.infer, "slow", NOTHING) for _ in range(3)]
         reply = hanging.result()
         assert 1.3 < time.monotonic() - began < 1.9

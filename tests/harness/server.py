@@ -127,6 +127,10 @@ class ServerProcess:
         lines = [line for line in reply.body.decode().splitlines() if not line.startswith("#")]
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
+    def pending(self, model: str) -> int:
+        """Requests that wait in a model's queue."""
+        return int(self.metrics()[f'nv_inference_pending_request_count{{model="{model}",version="1"}}'])
+
     def ready(self, model: str) -> bool:
         """Whether the server says that ``model`` is ready."""
         return self.get(f"/v2/models/{model}/ready").status == 200

@@ -2,10 +2,12 @@
 
     python3.10 tests/oneflow/make_models.py DIRECTORY [NAME ...]
 
-makes ``DIRECTORY/<name>/model`` (what ``oneflow.save`` writes) and ``DIRECTORY/<name>/reference.npz`` with the arrays
-``<batch>/input/<i>`` and ``<batch>/output/<i>``. Runs under the interpreter that OneFlow 0.9.0 is installed in.
+makes ``DIRECTORY/<name>/model`` (what ``oneflow.save`` writes) and ``DIRECTORY/<name>/reference.npz`` with
+the arrays ``<batch>/input/<i>`` and ``<batch>/output/<i>``. Runs under the interpreter that OneFlow 0.9.0 is
+installed in.
 """
 
+# mypy: disable-error-code="import-not-found, misc"
 from __future__ import annotations
 
 import os
@@ -21,8 +23,9 @@ import stand_ins
 stand_ins.prepare(Path(site.getsitepackages()[0]))
 
 import numpy as np  # noqa: E402
-import oneflow as flow  # noqa: E402
 from networks import NETWORKS, Network  # noqa: E402
+
+import oneflow as flow  # noqa: E402
 from oneflow import nn  # noqa: E402
 
 

@@ -1,9 +1,10 @@
 """Stand-ins for shared libraries that OneFlow's extension names and a machine without a GPU does not have.
 
-The extension is linked against cuDNN and cuBLAS (1.3 GB) and, on a CPU, calls only a function or two of theirs to
-ask for a version. So each missing library is replaced by one of a few kilobytes, made in memory, whose functions
-all answer 1, which is an error code in each of those interfaces. Two functions of OneFlow 0.9.0 itself are replaced
-too: they keep a queue of running graphs that is popped before it is pushed when a graph is quick.
+The extension is linked against cuDNN and cuBLAS (1.3 GB) and, on a CPU, calls only a function or two of
+theirs to ask for a version. So each missing library is replaced by one of a few kilobytes, made in memory,
+whose functions all answer 1, which is an error code in each of those interfaces. Two functions of OneFlow
+0.9.0 itself are replaced too: they keep a queue of running graphs that is popped before it is pushed when a
+graph is quick.
 
 Runs under the interpreter that OneFlow is installed in (CPython 3.10), standard library only.
 """
@@ -47,10 +48,11 @@ def prepare(site_packages: Path) -> None:
 def _needed(native: Path) -> Mapping[str, list[str]]:
     """By library, the functions that ``native`` wants of it."""
     with native.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        table_offset, = struct.unpack_from("<Q", data, 40)
+        (table_offset,) = struct.unpack_from("<Q", data, 40)
         entry_size, entries = struct.unpack_from("<HH", data, 58)
         sections = [
-            struct.unpack_from("<IIQQQQIIQQ", data, table_offset + index * entry_size) for index in range(entries)
+            struct.unpack_from("<IIQQQQIIQQ", data, table_offset + index * entry_size)
+            for index in range(entries)
         ]
         by_type = {section[1]: section for section in sections}
         symbols, versions, needs = by_type[_DYNSYM], by_type[_VERSYM], by_type[_VERNEED]
@@ -64,7 +66,7 @@ def _needed(native: Path) -> Mapping[str, list[str]]:
         found: dict[str, list[str]] = {}
         for index in range(symbols[5] // 24):
             name, _, _, section = struct.unpack_from("<IBBH", data, symbols[4] + 24 * index)
-            version, = struct.unpack_from("<H", data, versions[4] + 2 * index)
+            (version,) = struct.unpack_from("<H", data, versions[4] + 2 * index)
             library = libraries.get(version & 0x7FFF, "")
             if section == 0 and library.startswith(_PREFIXES):
                 found.setdefault(library, []).append(text(name))
@@ -114,9 +116,7 @@ def shared_library(name: str, functions: Iterable[str]) -> bytes:
     ]  # fmt: skip
     dynamic = b"".join(struct.pack("<QQ", *tag) for tag in tags)
     size = dynamic_at + len(dynamic)
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, 4, 64, 0, 0
-    )
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, 4, 64, 0, 0)
     moved = dynamic_at + _PAGE
     segments = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, dynamic_at, dynamic_at, _PAGE)
     segments += struct.pack("<IIQQQQQQ", 1, 6, dynamic_at, moved, moved, len(dynamic), len(dynamic), _PAGE)
@@ -125,7 +125,8 @@ def shared_library(name: str, functions: Iterable[str]) -> bytes:
     image = bytearray(size)
     for offset, part in [
         (0, header), (64, segments), (code_at, _CODE), (text_at, _TEXT_CODE), (strings_at, strings),
-        (symbols_at, symbols), (hash_at, hashes), (versym_at, versym), (verdef_at, verdef), (dynamic_at, dynamic),
+        (symbols_at, symbols), (hash_at, hashes), (versym_at, versym), (verdef_at, verdef), (dynamic_at,
+        dynamic),
     ]:  # fmt: skip
         image[offset : offset + len(part)] = part
     return bytes(image)

@@ -172,7 +172,7 @@ def test_raw_strings_are_one_element(server: ServerProcess) -> None:
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        ("echo", "input byte size mismatch for input 'IN' for model 'echo'. Expected 4, got 7"),
+        ("echo", "input byte size mismatch for input 'raw_input' for model 'echo'. Expected 4, got 7"),
         (
             "m",
             "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'm' model configuration",

@@ -60,19 +60,8 @@ class OnnxRuntimeBackend:
             ConfigError: a parameter, or what the configuration says of an input or output, does not fit.
             TritiumError: the file cannot be loaded, or onnxruntime is not installed.
         """
-        config = context.config
-        settings = session_settings(config, context.intra_op_threads, _available_providers())
-        options = _serving_options(settings)
-        _register_custom_operations(options, context)
-        session = _open_session(config, context.model_path, options)
-        file = _relative(context.model_path)
-        description = _describe(config, session, file)
-        overridable = tuple(
-            _specs(config, "input", session.get_overridable_initializers(), file, optional=True)
-        )
-        full = ModelDescription(description.inputs + overridable, description.outputs)
-        check_conformance(config, full, file)
-        return OnnxRuntimeModel(context, session, full, settings.arena_shrinkage)
+        path = context.model_path
+        return _open(context, _relative(path), lambda options: _open_session(context.config, path, options))
 
 
 class OnnxRuntimeModel:
@@ -146,20 +135,60 @@ class OnnxRuntimeModel:
         ]
 
 
-def _open_session(config: ModelConfig, model_path: Path, options: SessionOptions) -> InferenceSession:
-    from onnxruntime import InferenceSession
+def open_content(context: InstanceContext, content: bytes, file: str) -> OnnxRuntimeModel:
+    """A session for an ONNX model in memory; ``file`` is what error texts call it.
 
+    Raises:
+        TritiumError: as ``OnnxRuntimeBackend.open``.
+    """
+    sanitize = _sanitizer(context.model_dir)
+    return _open(
+        context,
+        file,
+        lambda options: _new_session(
+            context.config, content, options, f"{file} ({len(content)} bytes)", sanitize
+        ),
+    )
+
+
+def _open(
+    context: InstanceContext, file: str, new_session: Callable[[SessionOptions], InferenceSession]
+) -> OnnxRuntimeModel:
+    config = context.config
+    settings = session_settings(config, context.intra_op_threads, _available_providers())
+    options = _serving_options(settings)
+    _register_custom_operations(options, context)
+    session = new_session(options)
+    description = _describe(config, session, file)
+    overridable = tuple(_specs(config, "input", session.get_overridable_initializers(), file, optional=True))
+    full = ModelDescription(description.inputs + overridable, description.outputs)
+    check_conformance(config, full, file)
+    return OnnxRuntimeModel(context, session, full, settings.arena_shrinkage)
+
+
+def _open_session(config: ModelConfig, model_path: Path, options: SessionOptions) -> InferenceSession:
     file = model_path / "model.onnx" if model_path.is_dir() else model_path
     shown = f"{_relative(model_path)}/model.onnx" if model_path.is_dir() else _relative(model_path)
     if not file.is_file():
         raise ConfigError(f"model '{config.name}': {shown} does not exist; put the ONNX model there")
+    named = f"{shown} ({file.stat().st_size} bytes)"
+    return _new_session(config, str(file.absolute()), options, named, _sanitizer(model_path.parent.parent))
+
+
+def _new_session(
+    config: ModelConfig,
+    model: str | bytes,
+    options: SessionOptions,
+    named: str,
+    sanitize: Callable[[str], str],
+) -> InferenceSession:
+    from onnxruntime import InferenceSession
+
     try:
-        return InferenceSession(str(file.absolute()), options, providers=list(_CPU))
+        return InferenceSession(model, options, providers=list(_CPU))
     except Exception as error:
-        reason = _sanitizer(model_path.parent.parent)(str(error))
         raise ConfigError(
-            f"model '{config.name}': onnxruntime cannot load {shown} ({file.stat().st_size} bytes): "
-            f"{reason}; "
+            f"model '{config.name}': onnxruntime cannot load {named}: {sanitize(str(error))}; "
             "check that the file is a complete ONNX model of a version that this onnxruntime supports"
         ) from error
 

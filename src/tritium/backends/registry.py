@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 
 from tritium.backends.api import Backend
+from tritium.backends.oneflow import OneFlowBackend
 from tritium.backends.onnxruntime import OnnxRuntimeBackend
 from tritium.backends.python import PYTHON
 from tritium.errors import InvalidArgumentError
 
 ENTRY_POINT_GROUP = "tritium.backends"
-_BUILT_IN: Mapping[str, Callable[[], Backend]] = {"onnxruntime": OnnxRuntimeBackend, "python": lambda: PYTHON}
+_BUILT_IN: Mapping[str, Callable[[], Backend]] = {
+    "oneflow": OneFlowBackend,
+    "onnxruntime": OnnxRuntimeBackend,
+    "python": lambda: PYTHON,
+}
 
 
 def backend_named(name: str) -> Backend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tritium.oneflow.graph import Graph, Operation
+from tritium.oneflow.graph import CONTRADICTIONS, Graph, Operation
 from tritium.oneflow.rows import RowPlan, Rows, RowsMixed, State
 from tritium.oneflow.table import OPERATIONS
 
@@ -14,15 +14,16 @@ from tritium.oneflow.table import OPERATIONS
 class Batch:
     """What is known of a graph's batch dimension.
 
-    ``saved`` is the first dimension that all inputs and outputs share, or 0 where they share none. ``variable``
-    says that the graph is proven to work row by row; else ``reason`` says what stands against it.
+    ``saved`` is the first dimension that all inputs and outputs share, or 0 where they share none.
+    ``variable`` says that the graph is proven to work row by row; else ``reason`` says what stands against
+    it.
     """
 
     saved: int
     variable: bool
     reason: str = ""
-    rows: Mapping[str, State] = field(default_factory=dict)  # of each value; empty unless variable
-    tiled: Mapping[tuple[str, int], Rows] = field(default_factory=dict)  # by the op's name and operand
+    rows: Mapping[str, State] = field(default_factory=dict)  # by value; empty unless variable
+    tiled: Mapping[tuple[str, int], Rows] = field(default_factory=dict)  # by the first result and the operand
 
 
 def find_batch(graph: Graph) -> Batch:
@@ -41,7 +42,7 @@ def find_batch(graph: Graph) -> Batch:
         except RowsMixed as mixed:
             return Batch(saved, False, f"{op.place} keeps rows apart no longer: {mixed}")
         rows.update(zip(op.results, plan.results, strict=True))
-        tiled.update({(op.name, index): wanted for index, wanted in plan.tiled.items()})
+        tiled.update({(op.results[0], index): wanted for index, wanted in plan.tiled.items()})
     for index, port in enumerate(graph.outputs):
         if rows[port.value] != Rows(0):
             return Batch(saved, False, f"OUTPUT_{index} does not have one row for each row of the input")
@@ -53,9 +54,13 @@ def _plan(op: Operation, rows: Mapping[str, State], batch: int) -> RowPlan:
     if not any(states):
         return RowPlan((None,) * len(op.results))
     known = OPERATIONS.get(op.kind)
-    if known is None:
-        raise RowsMixed("it is not known")
-    return known.rows(op, states, batch)
+    least, most = known.operands if known is not None else (0, -1)
+    if known is None or not least <= len(op.operands) <= most or not op.results:
+        raise RowsMixed("it is not known in this form")
+    try:
+        return known.rows(op, states, batch)
+    except CONTRADICTIONS as error:
+        raise op.error(f"its attributes and shapes contradict each other: {error}") from error
 
 
 def _shared_leading_dimension(graph: Graph) -> int:

@@ -186,17 +186,19 @@ def _binary(table: Mapping[str, Translate]) -> Table:
 
 
 _SINGLE = {
-    "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs",
-    "negative": "Neg", "floor": "Floor", "ceil": "Ceil", "round": "Round", "sin": "Sin", "cos": "Cos", "tan": "Tan",
-    "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "asinh": "Asinh",
-    "acosh": "Acosh", "atanh": "Atanh", "erf": "Erf", "sign": "Sign", "reciprocal": "Reciprocal",
-    "softsign": "Softsign", "mish": "Mish", "hardswish": "HardSwish", "selu": "Selu", "gelu": "Gelu",
+    "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "exp": "Exp", "log": "Log", "sqrt": "Sqrt",
+    "abs": "Abs", "negative": "Neg", "floor": "Floor", "ceil": "Ceil", "round": "Round", "sin": "Sin",
+    "cos": "Cos", "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh",
+    "cosh": "Cosh",
+    "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "erf": "Erf", "sign": "Sign",
+    "reciprocal": "Reciprocal", "softsign": "Softsign", "mish": "Mish", "hardswish": "HardSwish",
+    "selu": "Selu", "gelu": "Gelu",
 }  # fmt: skip
 _DOUBLE = {
-    "broadcast_add": "Add", "broadcast_sub": "Sub", "broadcast_mul": "Mul", "broadcast_div": "Div", "pow": "Pow",
-    "broadcast_pow": "Pow", "elementwise_maximum": "Max", "elementwise_minimum": "Min", "broadcast_maximum": "Max",
-    "broadcast_minimum": "Min", "scalar_mul_by_tensor": "Mul", "scalar_add_by_tensor": "Add",
-    "scalar_sub_by_tensor": "Sub", "scalar_div_by_tensor": "Div",
+    "broadcast_add": "Add", "broadcast_sub": "Sub", "broadcast_mul": "Mul", "broadcast_div": "Div",
+    "pow": "Pow", "broadcast_pow": "Pow", "elementwise_maximum": "Max", "elementwise_minimum": "Min",
+    "broadcast_maximum": "Max", "broadcast_minimum": "Min", "scalar_mul_by_tensor": "Mul",
+    "scalar_add_by_tensor": "Add", "scalar_sub_by_tensor": "Sub", "scalar_div_by_tensor": "Div",
 }  # fmt: skip
 _COMPARISONS = {
     "equal": ("Equal",), "not_equal": ("Equal", "Not"), "greater": ("Greater",), "less": ("Less",),

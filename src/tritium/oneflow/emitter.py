@@ -18,10 +18,11 @@ LAST = np.iinfo(np.int64).max  # "to the end" of a Slice
 
 # As in onnx.TensorProto.DataType.
 _ONNX_TYPES = {
-    DataType.FP32: 1, DataType.UINT8: 2, DataType.INT8: 3, DataType.INT32: 6, DataType.INT64: 7, DataType.BOOL: 9,
-    DataType.FP16: 10, DataType.FP64: 11, DataType.BF16: 16,
+    DataType.FP32: 1, DataType.UINT8: 2, DataType.INT8: 3, DataType.INT32: 6, DataType.INT64: 7,
+    DataType.BOOL: 9, DataType.FP16: 10, DataType.FP64: 11, DataType.BF16: 16,
 }  # fmt: skip
-# ONNX Runtime computes with few integers narrower than this; results are cut to the type again, as they would be.
+# ONNX Runtime computes with few integers narrower than this; results are cut to the type again, as they
+# would be.
 _WIDENED = {DataType.INT8: DataType.INT32, DataType.UINT8: DataType.INT32, DataType.BOOL: DataType.INT32}
 
 
@@ -72,7 +73,8 @@ class Emitter:
 
     def scalar(self, value: float, element: DataType) -> str:
         """A constant with no dimensions."""
-        return self.constant(np.array(value).astype(element.numpy))
+        with np.errstate(all="ignore"):  # what is too large for a type is infinite there, as in OneFlow
+            return self.constant(np.array(value).astype(element.numpy))
 
     def cast(self, value: str, to: DataType) -> str:
         """``value`` as another element type."""
@@ -117,15 +119,22 @@ class Emitter:
 
         graph = helper.make_graph(self._nodes, "oneflow", inputs, outputs, self._initializers)
         made = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="tritium", ir_version=_IR_VERSION
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            producer_name="tritium",
+            ir_version=_IR_VERSION,
         )
         helper.set_model_props(made, dict(metadata))
         return made
 
-    def _add(self, kind: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Mapping[str, Any]) -> None:
+    def _add(
+        self, kind: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Mapping[str, Any]
+    ) -> None:
         from onnx import helper
 
-        self._nodes.append(helper.make_node(kind, list(inputs), list(outputs), name=f"n{len(self._nodes)}", **attributes))
+        self._nodes.append(
+            helper.make_node(kind, list(inputs), list(outputs), name=f"n{len(self._nodes)}", **attributes)
+        )
 
     def _fresh(self) -> str:
         self._count += 1
@@ -147,6 +156,7 @@ def onnx_type(element: DataType) -> int:
 def refused(op: Operation, what: str) -> UnsupportedError:
     """An operation that is known, but not in this form."""
     return UnsupportedError(
-        f"{op.place}: {what} cannot be translated to ONNX by this version; change the model, or export it to ONNX "
+        f"{op.place}: {what} cannot be translated to ONNX by this version; change the model, or "
+        "export it to ONNX "
         "from the training framework and serve that"
     )

@@ -11,6 +11,9 @@ import numpy as np
 from tritium.core.tensor import Array, DataType
 from tritium.errors import ConfigError, TritiumError
 
+# What Python raises where numbers that should fit each other do not.
+CONTRADICTIONS = (ArithmeticError, LookupError, TypeError, ValueError)
+
 Attribute = int | float | bool | str | tuple["Attribute", ...]
 
 

@@ -1,6 +1,7 @@
 """The text of model.mlir to operations: the generic form of MLIR, as far as OneFlow 0.9.0 writes it.
 
-One recursive descent over the tokens, without backing up. Whatever does not fit ends it with the line at fault.
+One recursive descent over the tokens, without backing up. Whatever does not fit ends it with the line at
+fault.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from tritium.errors import ConfigError, TritiumError
 from tritium.oneflow.graph import Attribute, Operation, TensorType
 from tritium.oneflow.tokens import Token, tokens
 
-# Bounds on what a file may ask of the server; each is far above what OneFlow writes for the networks that exist.
+# Bounds on what a file may ask of the server; each is far above what OneFlow writes for the networks that
+# exist.
 MAX_OPERATIONS = 100_000
 MAX_DEPTH = 16  # of arrays in arrays
 MAX_RANK = 32
-MAX_BYTES = 1 << 40  # of one tensor
+MAX_BYTES = 1 << 34  # of one tensor
 _MAX_DIGITS = 40  # of one number: Python's own conversion takes quadratic time
 
 _ELEMENTS = {
-    "f16": DataType.FP16, "f32": DataType.FP32, "f64": DataType.FP64, "bf16": DataType.BF16, "i1": DataType.BOOL,
-    "si8": DataType.INT8, "ui8": DataType.UINT8, "si32": DataType.INT32, "si64": DataType.INT64,
+    "f16": DataType.FP16, "f32": DataType.FP32, "f64": DataType.FP64, "bf16": DataType.BF16, "i1":
+    DataType.BOOL, "si8": DataType.INT8, "ui8": DataType.UINT8, "si32": DataType.INT32, "si64":
+    DataType.INT64,
 }  # fmt: skip
 _TENSOR = re.compile(r"tensor<((?:\d{1,12}x)*)([a-z]+\d*)>")
 _FLOATS = {"f16": "<e", "f32": "<f", "f64": "<d"}
@@ -66,6 +69,7 @@ class _Parser:
         self._tokens = tokens(text)
         self._next = next(self._tokens)
         self._types: dict[str, TensorType] = {}
+        self._line = 1  # of the token that was taken last
         self._about = ""  # the operation that is being read, for the errors
 
     def module(self) -> Module:
@@ -132,7 +136,8 @@ class _Parser:
             self._define(result, type_)
         self._about = ""
         return Operation(
-            head.kind, name, self._file, head.line, tuple(head.operands), given, tuple(head.results), made, attributes
+            head.kind, name, self._file, head.line, tuple(head.operands), given, tuple(head.results), made,
+            attributes
         )  # fmt: skip
 
     def _head(self) -> _Head:
@@ -234,17 +239,17 @@ class _Parser:
             return self._bits(text, kind)
         if kind in _FLOATS or any(mark in text for mark in ".eE"):
             return float(text)
+        if not -(1 << 63) <= int(text) < 1 << 63:
+            raise self._error(f"the number {text} takes more than 64 bits")
         return int(text)
 
     def _bits(self, text: str, kind: str) -> int | float:
         """A hexadecimal number: of a float, its bits."""
         number = int(text, 16)
-        if kind not in _FLOATS:
-            return number
-        size = struct.calcsize(_FLOATS[kind])
+        size = struct.calcsize(_FLOATS.get(kind, "<q"))
         if not 0 <= number < 1 << (8 * size):
-            raise self._error(f"{text} has more bits than {kind}")
-        value: float = struct.unpack(_FLOATS[kind], number.to_bytes(size, "little"))[0]
+            raise self._error(f"{text} has more bits than {kind or 'any number'}")
+        value: int | float = struct.unpack(_FLOATS.get(kind, "<q"), number.to_bytes(size, "little"))[0]
         return value
 
     def _string(self, token: Token) -> str:
@@ -309,6 +314,7 @@ class _Parser:
 
     def _advance(self) -> Token:
         token, self._next = self._next, next(self._tokens)
+        self._line = token.line
         return token
 
     def _accept(self, text: str) -> bool:
@@ -341,6 +347,6 @@ class _Parser:
 
     def _error(self, text: str, line: int | None = None) -> TritiumError:
         return ConfigError(
-            f"{self._file}, line {line or self._next.line}{self._about}: {text}; the file must be as "
+            f"{self._file}, line {line or self._line}{self._about}: {text}; the file must be as "
             "oneflow.save(graph, directory) of OneFlow 0.9.0 wrote it: save the graph again"
         )

@@ -9,7 +9,8 @@ from tritium.oneflow.emitter import Emitter
 from tritium.oneflow.graph import Operation
 from tritium.oneflow.rows import RowRule
 
-# Writes one operation; takes the ONNX names of its operands, gives those of its results (trailing ones may be missing).
+# Writes one operation; takes the ONNX names of its operands, gives those of its results (trailing ones may
+# be missing).
 Translate = Callable[[Emitter, Operation, Sequence[str]], "str | Sequence[str]"]
 
 

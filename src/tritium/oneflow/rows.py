@@ -1,9 +1,10 @@
 """Which rows of a batch a value holds, and where: the rules by which that passes through operations.
 
-A graph is saved at one batch size. It may run at another where every row of the result depends on one row of the
-input alone, in the same way. That is proven operation by operation: a value either holds no rows (it does not
-depend on the inputs), or one of its axes counts rows (``Rows``). An operation that would mix rows has no rule for
-that, and ends the proof. What is proven so equals running the saved graph once per row, whatever the graph means.
+A graph is saved at one batch size. It may run at another where every row of the result depends on one row of
+the input alone, in the same way. That is proven operation by operation: a value either holds no rows (it
+does not depend on the inputs), or one of its axes counts rows (``Rows``). An operation that would mix rows
+has no rule for that, and ends the proof. What is proven so equals running the saved graph once per row,
+whatever the graph means.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def elementwise(op: Operation, states: Sequence[State], batch: int) -> RowPlan:
 
 
 def tile(batch: int, rows: Rows) -> Rows:
-    """Repeat an operand without rows so that it holds ``rows``; only a graph of one row says what a row is."""
+    """Repeat an operand so that it holds ``rows``; only a graph of one row says what a row is."""
     if batch != 1:
         raise RowsMixed(f"a constant has one part for each of the {batch} rows")
     return rows

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 import msgspec
+import numpy as np
 import rapidjson
 
 from tritium.core.tensor import Buffer
@@ -20,7 +21,11 @@ MAX_DEPTH = 100  # as Triton 2.73
 Scalar = str | int | float | bool
 
 # A string that never ends takes the rest: looking for its end again from each quote would be quadratic.
-_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEPS = np.zeros(256, np.int8)  # what each byte adds to the depth
+_STEPS[list(b"[{")] = 1
+_STEPS[list(b"]}")] = -1
+_BLOCK_BYTES = 1 << 20
 _PARSE_ERROR = re.compile(r"Parse error at offset (\d+): (.*)", re.DOTALL)
 
 
@@ -94,15 +99,13 @@ def check_depth(raw: Buffer) -> None:
     data = bytes(raw)
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
+    bare = np.frombuffer(_STRING.sub(b"", data) if b'"' in data else data, np.uint8)
     depth = 0
-    for token in _TOKENS.finditer(data):
-        first = data[token.start()]
-        if first in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidArgumentError(f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})")
-        elif first in b"]}":
-            depth -= 1
+    for start in range(0, len(bare), _BLOCK_BYTES):
+        depths = np.cumsum(_STEPS[bare[start : start + _BLOCK_BYTES]], dtype=np.int32)
+        if depth + int(depths.max()) > MAX_DEPTH:
+            raise InvalidArgumentError(f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})")
+        depth += int(depths[-1])
 
 
 def _read_slowly(raw: Buffer) -> InferDocument:

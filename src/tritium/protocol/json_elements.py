@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import struct
+from itertools import chain
+from types import GenericAlias
 from typing import Any
 
 import msgspec
@@ -15,12 +17,24 @@ from tritium.errors import InvalidArgumentError
 from tritium.protocol.json_document import MAX_DEPTH, accessor_text, parse
 
 _LENGTH = struct.Struct("<I")
-_KINDS: dict[str, tuple[msgspec.json.Decoder[Any], type | tuple[type, ...], str]] = {
-    "f": (msgspec.json.Decoder(list[float]), (int, float), "number"),
-    "i": (msgspec.json.Decoder(list[int]), int, "signed-integer"),
-    "u": (msgspec.json.Decoder(list[int]), int, "unsigned-integer"),
-    "b": (msgspec.json.Decoder(list[bool]), bool, "boolean"),
-    "O": (msgspec.json.Decoder(list[str]), str, "string"),
+_QUICK_DEPTH = 4
+Decoders = tuple[msgspec.json.Decoder[Any], ...]
+
+
+def _decoders(element: type) -> Decoders:
+    """Of lists of ``element``, and of lists of lists: data that are nested as most are take no longer way."""
+    kinds = [GenericAlias(list, (element,))]
+    for _ in range(_QUICK_DEPTH - 1):
+        kinds.append(GenericAlias(list, (kinds[-1],)))
+    return tuple(map(msgspec.json.Decoder, kinds))
+
+
+_KINDS: dict[str, tuple[Decoders, type | tuple[type, ...], str]] = {
+    "f": (_decoders(float), (int, float), "number"),
+    "i": (_decoders(int), int, "signed-integer"),
+    "u": (_decoders(int), int, "unsigned-integer"),
+    "b": (_decoders(bool), bool, "boolean"),
+    "O": (_decoders(str), str, "string"),
 }
 _WIDE = {"i": np.dtype("<i8"), "u": np.dtype("<u8")}
 _BINARY_ONLY = (DataType.FP16, DataType.BF16)
@@ -41,14 +55,12 @@ def decode_elements(name: str, datatype: DataType, shape: tuple[int, ...], data:
             f"for input {name}"
         )
     kind = datatype.numpy.kind
-    decoder, types, kind_text = _KINDS[kind]
-    try:
-        elements = (
-            decoder.decode(data)
-            if isinstance(data, msgspec.Raw)
-            else _typed(data, types, datatype, kind_text)
-        )
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    decoders, types, kind_text = _KINDS[kind]
+    if not isinstance(data, msgspec.Raw):
+        elements = _typed(data, types, datatype, kind_text)
+    elif (quick := _decode_uniform(data, decoders)) is not None:
+        elements = quick
+    else:
         elements = _typed(parse(data), types, datatype, kind_text)
     if len(elements) != math.prod(shape):
         raise InvalidArgumentError("Unable to parse 'data': Shape does not match true shape of 'data' field")
@@ -58,6 +70,19 @@ def decode_elements(name: str, datatype: DataType, shape: tuple[int, ...], data:
         return Tensor(name, datatype, shape, _wrap(elements, datatype, kind_text).tobytes())
     with np.errstate(over="ignore"):  # what FP32 cannot hold is infinite
         return Tensor(name, datatype, shape, np.array(elements, dtype=datatype.numpy).tobytes())
+
+
+def _decode_uniform(data: msgspec.Raw, decoders: Decoders) -> list[Any] | None:
+    """The elements of lists that are all nested equally deep; None for anything else, right or wrong."""
+    for depth, decoder in enumerate(decoders):
+        try:
+            elements: list[Any] = decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+        for _ in range(depth):
+            elements = list(chain.from_iterable(elements))
+        return elements
+    return None
 
 
 def _wrap(elements: list[int], datatype: DataType, kind_text: str) -> np.ndarray[Any, Any]:

@@ -1,0 +1,64 @@
+"""The real OneFlow 0.9.0 in an environment of its own, and the networks that it saved; both outside the
+checkout.
+
+Building them downloads one gigabyte, so it is done only where TRITIUM_ONEFLOW_TESTS=1 asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+ENABLED = os.environ.get("TRITIUM_ONEFLOW_TESTS") == "1"
+HERE = Path(__file__).parent
+PACKAGES = ("oneflow==0.9.0", "numpy==1.23.5", "flowvision==0.2.1")
+_INSTALL_LIMIT_S = 1800
+_SAVE_LIMIT_S = 900
+
+
+class MissingInterpreterError(Exception):
+    """The environment cannot be made here; the text says why."""
+
+
+def saved_networks() -> Path:
+    """The directory with all networks and their references, made if it is not there.
+
+    Raises:
+        MissingInterpreterError: there is no Python 3.10.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    python = _environment(cache / "tritium-oneflow")
+    sources = b"".join((HERE / name).read_bytes() for name in ("networks.py", "make_models.py"))
+    directory = cache / f"tritium-oneflow-models-{hashlib.sha256(sources).hexdigest()[:12]}"
+    command = [str(python), str(HERE / "make_models.py"), str(directory)]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SAVE_LIMIT_S)
+    return directory
+
+
+def _environment(directory: Path) -> Path:
+    python = directory / "bin" / "python"
+    marker = directory / "installed"
+    if marker.is_file() and marker.read_text() == " ".join(PACKAGES):
+        return python
+    base = _python310()
+    for command in (
+        [base, "-m", "venv", str(directory)],
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES],
+    ):
+        subprocess.run(command, check=True, timeout=_INSTALL_LIMIT_S)
+    marker.write_text(" ".join(PACKAGES))
+    return python
+
+
+def _python310() -> str:
+    found = shutil.which("python3.10")
+    built = sorted(Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10"))
+    for candidate in ([found] if found else []) + [str(path) for path in built]:
+        if subprocess.run([candidate, "-c", "import venv"], capture_output=True).returncode == 0:
+            return candidate
+    raise MissingInterpreterError(
+        "OneFlow 0.9.0 runs under CPython 3.10 only, and no python3.10 was found; install one"
+    )
