@@ -240,3 +240,30 @@ def test_t32_the_first_of_two_equal_keys_counts(server: ServerProcess) -> None:
     assert server.infer("words", words).json["outputs"][0]["data"] == ["a"]
     twice = words[:-1] + b',"id":"y"}'
     assert server.infer("words", twice).status == 200
+
+
+def test_megabytes_of_numbers_come_back_as_they_went(server: ServerProcess) -> None:
+    numbers = [n / 4 for n in range(400_000)]
+    reply = server.infer("echo", with_data(json.dumps(numbers).encode(), b"[1,400000]"))
+    assert reply.status == 200
+    assert reply.json["outputs"][0]["data"] == numbers
+
+
+def test_megabytes_that_do_not_fit_get_the_same_error_as_a_few_bytes(server: ServerProcess) -> None:
+    few = server.infer("echo", with_data(b"[1,2]", b"[1,3]"))
+    many = server.infer("echo", with_data(json.dumps([1.5] * 400_000).encode(), b"[1,3]"))
+    assert (many.status, many.error) == (few.status, few.error) == (400, few.error)
+
+
+def test_a_million_strings_are_counted(server: ServerProcess) -> None:
+    entry = {
+        "name": "IN",
+        "shape": [1, 1_000_000],
+        "datatype": "BYTES",
+        "parameters": {"binary_data_size": 4_000_000},
+    }
+    header = json.dumps({"inputs": [entry]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(header))}
+    reply = server.infer("words", header + bytes(4_000_000), headers=headers)
+    assert reply.status == 200
+    assert reply.json["outputs"][0]["shape"] == [1, 1_000_000]

@@ -89,22 +89,19 @@ def _check_engine(config: ModelConfig) -> None:
     advice = f"write {example}, or leave it out"
     if engine is not None and engine.string_value == "oneflow":
         raise ConfigError(
-            f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is 'oneflow', but this version "
-            "does not offer "
-            f"OneFlow's own runtime yet; {advice}"
+            f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is 'oneflow', but this version does not "
+            f"offer OneFlow's own runtime yet; {advice}"
         )
     if engine is not None and engine.string_value not in _ENGINES:
         raise ConfigError(
-            f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is '{engine.string_value}' but "
-            "must be one of "
-            f"{', '.join(_ENGINES)}; {advice}"
+            f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is '{engine.string_value}' but must be "
+            f"one of {', '.join(_ENGINES)}; {advice}"
         )
     xrt = config.parameters.get(XRT_PARAMETER)
     if xrt is not None:
         raise ConfigError(
-            f"model '{config.name}': parameter '{XRT_PARAMETER}' asks for '{xrt.string_value}', but "
-            "this version runs "
-            "translated graphs by ONNX Runtime on the CPU only; remove the parameter"
+            f"model '{config.name}': parameter '{XRT_PARAMETER}' asks for '{xrt.string_value}', but this "
+            "version runs translated graphs by ONNX Runtime on the CPU only; remove the parameter"
         )
 
 
@@ -121,9 +118,8 @@ def _read(config: ModelConfig, model_path: Path, instance_name: str) -> Graph:
     shown = f"{model_path.parent.name}/{model_path.name}"
     if not model_path.is_dir():
         raise ConfigError(
-            f"model '{config.name}': unable to find '{shown}' for model instance '{instance_name}'; "
-            "save the graph "
-            "into that directory: oneflow.save(graph, directory)"
+            f"model '{config.name}': unable to find '{shown}' for model instance '{instance_name}'; save the "
+            "graph into that directory: oneflow.save(graph, directory)"
         )
     try:
         return read_graph(model_path)
@@ -137,9 +133,8 @@ def _describe(config: ModelConfig, graph: Graph, batch: Batch) -> ModelDescripti
     _check_names(config, "output", config.output, len(graph.outputs))
     if config.batching and not batch.saved:
         raise ConfigError(
-            f"model '{config.name}': max_batch_size is {config.max_batch_size}, but {graph.file} has "
-            "no batch "
-            f"dimension: {batch.reason}; write max_batch_size: 0 and give the full shapes as dims"
+            f"model '{config.name}': max_batch_size is {config.max_batch_size}, but {graph.file} has no "
+            f"batch dimension: {batch.reason}; write max_batch_size: 0 and give the full shapes as dims"
         )
     rows = batch.variable or config.batching
     return ModelDescription(

@@ -15,8 +15,7 @@ class Batch:
     """What is known of a graph's batch dimension.
 
     ``saved`` is the first dimension that all inputs and outputs share, or 0 where they share none.
-    ``variable`` says that the graph is proven to work row by row; else ``reason`` says what stands against
-    it.
+    ``variable`` says that the graph is proven to work row by row; else ``reason`` says why not.
     """
 
     saved: int

@@ -21,8 +21,7 @@ _ONNX_TYPES = {
     DataType.FP32: 1, DataType.UINT8: 2, DataType.INT8: 3, DataType.INT32: 6, DataType.INT64: 7,
     DataType.BOOL: 9, DataType.FP16: 10, DataType.FP64: 11, DataType.BF16: 16,
 }  # fmt: skip
-# ONNX Runtime computes with few integers narrower than this; results are cut to the type again, as they
-# would be.
+# ONNX Runtime computes with few integers narrower than int32; results are cut to their type again.
 _WIDENED = {DataType.INT8: DataType.INT32, DataType.UINT8: DataType.INT32, DataType.BOOL: DataType.INT32}
 
 
@@ -156,7 +155,6 @@ def onnx_type(element: DataType) -> int:
 def refused(op: Operation, what: str) -> UnsupportedError:
     """An operation that is known, but not in this form."""
     return UnsupportedError(
-        f"{op.place}: {what} cannot be translated to ONNX by this version; change the model, or "
-        "export it to ONNX "
-        "from the training framework and serve that"
+        f"{op.place}: {what} cannot be translated to ONNX by this version; change the model, or export it to "
+        "ONNX from the training framework and serve that"
     )

@@ -13,7 +13,6 @@ from tritium.oneflow.graph import Operation
 from tritium.oneflow.operation import Table, Translation
 from tritium.oneflow.rows import RowPlan, RowsMixed, State, apart_from, everywhere, first_axis
 
-
 _MAX_WINDOWED = 1 << 14  # pixels along an axis that is averaged by a matrix
 
 
@@ -108,11 +107,9 @@ def write_adaptive_average(emit: Emitter, op: Operation, values: Sequence[str]) 
     if len(sizes) > 2 or max(*sizes, *wanted) > _MAX_WINDOWED:
         raise refused(op, f"windows of {list(sizes)} to {list(wanted)}")
     dtype = op.operand_types[0].element.numpy
-    across = emit.constant(_averages(sizes[-1], wanted[-1]).T.astype(dtype))
-    result = emit.node("MatMul", [values[0], across])
-    if len(sizes) == 1:
-        return result
-    return emit.node("MatMul", [emit.constant(_averages(sizes[0], wanted[0]).astype(dtype)), result])
+    matrices = [_averages(size, w).astype(dtype) for size, w in zip(sizes, wanted, strict=True)]
+    result = emit.node("MatMul", [values[0], emit.constant(matrices[-1].T)])
+    return result if len(sizes) == 1 else emit.node("MatMul", [emit.constant(matrices[0]), result])
 
 
 def _averages(size: int, wanted: int) -> Array:

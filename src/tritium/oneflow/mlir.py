@@ -1,7 +1,6 @@
 """The text of model.mlir to operations: the generic form of MLIR, as far as OneFlow 0.9.0 writes it.
 
-One recursive descent over the tokens, without backing up. Whatever does not fit ends it with the line at
-fault.
+One recursive descent over the tokens, without backing up. Whatever does not fit ends it; its line is named.
 """
 
 from __future__ import annotations
@@ -16,8 +15,7 @@ from tritium.errors import ConfigError, TritiumError
 from tritium.oneflow.graph import Attribute, Operation, TensorType
 from tritium.oneflow.tokens import Token, tokens
 
-# Bounds on what a file may ask of the server; each is far above what OneFlow writes for the networks that
-# exist.
+# Bounds on what a file may ask of the server, far above what OneFlow writes for the networks there are.
 MAX_OPERATIONS = 100_000
 MAX_DEPTH = 16  # of arrays in arrays
 MAX_RANK = 32

@@ -9,8 +9,7 @@ from tritium.oneflow.emitter import Emitter
 from tritium.oneflow.graph import Operation
 from tritium.oneflow.rows import RowRule
 
-# Writes one operation; takes the ONNX names of its operands, gives those of its results (trailing ones may
-# be missing).
+# Writes one operation: from the ONNX names of its operands to those of its results, or the first of them.
 Translate = Callable[[Emitter, Operation, Sequence[str]], "str | Sequence[str]"]
 
 

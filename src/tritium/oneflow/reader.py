@@ -28,9 +28,8 @@ def read_graph(directory: Path) -> Graph:
     """The graph saved in ``directory``; parameters are checked but not read.
 
     Raises:
-        ConfigError: something is missing or damaged; the text names the file (below the model's directory),
-        the
-            line and the operation.
+        ConfigError: something is missing or damaged; the text names the file (below the model's
+            directory), the line and the operation.
     """
     file = f"{directory.parent.name}/{directory.name}/{GRAPH_FILE}"
     module = parse(_text(directory / GRAPH_FILE, file), file)
@@ -119,9 +118,9 @@ def _check_ends(module: Module, inputs: Sequence[Operation], outputs: Sequence[O
             raise op.error("the attribute 'data_type' and the types differ")
     if len(inputs) != len(module.arguments) or len(outputs) != len(module.returned) or not outputs:
         raise ConfigError(
-            f"{file}: the job has {len(module.arguments)} arguments and returns "
-            f"{len(module.returned)} values, "
-            f"but there are {len(inputs)} input and {len(outputs)} output operations; save the graph again"
+            f"{file}: the job has {len(module.arguments)} arguments and returns {len(module.returned)} "
+            f"values, but there are {len(inputs)} input and {len(outputs)} output operations; save the graph "
+            "again"
         )
 
 
@@ -163,9 +162,8 @@ def _parameter(directory: Path, op: Operation) -> Parameter:
         raise ConfigError(f"{op.place}: {shown} cannot be read: {error}; check its permissions") from error
     if not exists and _FREE_TENSOR in op.name:
         raise ConfigError(
-            f"{op.place}: the model uses a tensor that is neither a parameter nor a buffer, and "
-            "OneFlow 0.9.0 does "
-            "not save those; make it one in the module (self.register_buffer(name, tensor)), and "
+            f"{op.place}: the model uses a tensor that is neither a parameter nor a buffer, and OneFlow "
+            "0.9.0 does not save those; make it one in the module (self.register_buffer(name, tensor)), and "
             "save the graph again"
         )
     if not exists:

@@ -43,8 +43,8 @@ def check_coverage(graph: Graph) -> None:
         listed = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
         raise UnsupportedError(
             f"{graph.file}: this version cannot translate the operations {listed}, first in line "
-            f"{unknown[0].line}; "
-            "change the model, or export it to ONNX from the training framework and serve that"
+            f"{unknown[0].line}; change the model, or export it to ONNX from the training framework and "
+            "serve that"
         )
 
 
@@ -91,8 +91,7 @@ def _check_size(graph: Graph) -> None:
     if total > MAX_WEIGHT_BYTES:
         raise UnsupportedError(
             f"{graph.file}: the parameters have {total} bytes, and an ONNX model holds at most "
-            f"{MAX_WEIGHT_BYTES}; "
-            "split the model, or save it with half precision"
+            f"{MAX_WEIGHT_BYTES}; split the model, or save it with half precision"
         )
 
 
@@ -101,8 +100,8 @@ def _translate_operation(emitter: Emitter, op: Operation, names: dict[str, str],
     least, most = known.operands
     if not least <= len(op.operands) <= most or not op.results:
         raise op.error(
-            f"it has {len(op.operands)} operands and {len(op.results)} results; expected {least} to "
-            f"{most}, and 1 or more"
+            f"it has {len(op.operands)} operands and {len(op.results)} results; expected {least} to {most}, "
+            "and 1 or more"
         )
     values = []
     for index, operand in enumerate(op.operands):

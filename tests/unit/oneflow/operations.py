@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
 
-from tritium.core.tensor import Array, DataType, datatype_of
+from tritium.core.tensor import Array, datatype_of
 from tritium.oneflow.graph import Attribute, Graph, Operation, Parameter, Port, TensorType
 from tritium.oneflow.translate import translate
 
@@ -97,7 +97,3 @@ def run(model: Any, inputs: Sequence[Array]) -> Sequence[Array]:
     session = InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     outputs: Sequence[Array] = session.run(None, {f"INPUT_{i}": array for i, array in enumerate(inputs)})
     return outputs
-
-
-def scalar_type(element: DataType = DataType.FP32, *shape: int) -> TensorType:
-    return TensorType(element, shape)

@@ -45,7 +45,12 @@ def test_an_operation_that_is_not_known_mixes_rows(tmp_path: Path) -> None:
 
 
 def test_tensors_without_a_common_first_dimension_are_no_batch(tmp_path: Path) -> None:
-    for shapes, result in [([(2, 3), (3,)], (2, 3)), ([()], ()), ([(2, 3)], (3, 2))]:
+    cases: list[tuple[list[tuple[int, ...]], tuple[int, ...]]] = [
+        ([(2, 3), (3,)], (2, 3)),
+        ([()], ()),
+        ([(2, 3)], (3, 2)),
+    ]
+    for shapes, result in cases:
         found = batch_of(tmp_path, "broadcast_add", shapes, result)
         assert (found.saved, found.variable) == (0, False)
 

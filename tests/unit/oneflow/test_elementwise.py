@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,8 +71,18 @@ SCALAR = {
     "scalar_logical_not_equal": X != 1.5, "scalar_logical_greater": X > 1.5, "scalar_logical_less": X < 1.5,
     "scalar_logical_greater_equal": X >= 1.5, "scalar_logical_less_equal": X <= 1.5,
 }  # fmt: skip
-FLOATING = {"has_float_operand": True, "float_operand": 1.5, "has_int_operand": False, "int_operand": 0}
-INTEGRAL = {"has_float_operand": False, "float_operand": 0.0, "has_int_operand": True, "int_operand": 2}
+FLOATING: dict[str, Any] = {
+    "has_float_operand": True,
+    "float_operand": 1.5,
+    "has_int_operand": False,
+    "int_operand": 0,
+}
+INTEGRAL: dict[str, Any] = {
+    "has_float_operand": False,
+    "float_operand": 0.0,
+    "has_int_operand": True,
+    "int_operand": 2,
+}
 TESTED = {
     *SINGLE, *DOUBLE, *SCALAR, *(f"scalar_{kind}_by_tensor" for kind in BY_TENSOR), "scalar_pow",
     "logical_not",
@@ -133,7 +144,12 @@ def test_activations_with_a_number() -> None:
 
 
 def test_clipping_takes_the_bounds_of_the_tensors_kind() -> None:
-    bounds = {"floating_min": -0.5, "floating_max": 0.25, "integral_min": 2, "integral_max": 7}
+    bounds: dict[str, Any] = {
+        "floating_min": -0.5,
+        "floating_max": 0.25,
+        "integral_min": 2,
+        "integral_max": 7,
+    }
     numbers = np.arange(12).reshape(3, 4)
     check("clip_by_scalar", [X], np.clip(X, -0.5, 0.25), **bounds)
     check("clip_by_scalar", [numbers], np.clip(numbers, 2, 7), **bounds)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,11 +10,16 @@ from tritium.core.tensor import Array
 from tritium.errors import ConfigError, UnsupportedError
 from tritium.oneflow.layers import LAYERS
 
-CONVOLUTION = {
+CONVOLUTION: dict[str, Any] = {
     "data_format": "channels_first", "padding_before": (1, 0), "strides": (2, 1), "groups": 1,
     "dilation_rate": (1, 2), "kernel_size": (3, 2),
 }  # fmt: skip
-POOL = {"data_format": "channels_first", "kernel_size": (3, 3), "stride": (2, 2), "padding": (1, 1)}
+POOL: dict[str, Any] = {
+    "data_format": "channels_first",
+    "kernel_size": (3, 3),
+    "stride": (2, 2),
+    "padding": (1, 1),
+}
 X = floats(4, 7, 8)
 TESTED = set(LAYERS)
 
@@ -60,7 +67,7 @@ def test_convolutions() -> None:
 def test_convolutions_of_one_point_are_products_in_each_rank(rank: int) -> None:
     x, w = floats(4, *[3] * rank), weights(5, 4, *[1] * rank)
     expected = np.einsum("bc...,oc->bo...", x, w.reshape(5, 4)).astype(np.float32)
-    numbers = {
+    numbers: dict[str, Any] = {
         "data_format": "channels_first", "padding_before": (0,) * rank, "strides": (1,) * rank, "groups": 1,
         "dilation_rate": (1,) * rank, "kernel_size": (1,) * rank,
     }  # fmt: skip
@@ -71,7 +78,7 @@ def test_convolutions_of_one_point_are_products_in_each_rank(rank: int) -> None:
 
 def test_deconvolutions() -> None:
     w = weights(4, 5, 3, 3)
-    numbers = {
+    numbers: dict[str, Any] = {
         "data_format": "channels_first", "padding_before": (1, 1), "strides": (2, 2), "groups": 1,
         "dilation_rate": (1, 1), "kernel_size": (3, 3), "output_padding": (1, 1),
     }  # fmt: skip
@@ -102,7 +109,7 @@ def test_average_pools_count_the_padding_or_not() -> None:
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_pools_of_one_window_in_each_rank(rank: int) -> None:
     x = floats(2, *[3] * rank)
-    numbers = {
+    numbers: dict[str, Any] = {
         "data_format": "channels_first",
         "kernel_size": (3,) * rank,
         "stride": (1,) * rank,
@@ -127,7 +134,7 @@ def test_batch_norm_takes_mean_and_variance_of_the_file() -> None:
     column = [v.reshape(4, 1, 1) for v in (mean, variance, scale, shift)]
     expected = (X - column[0]) / np.sqrt(column[1] + 1e-3) * column[2] + column[3]
     operands = [X, mean, variance, scale, shift]
-    numbers = {"axis": 1, "epsilon": 1e-3}
+    numbers: dict[str, Any] = {"axis": 1, "epsilon": 1e-3}
     check("normalization_infer", operands, expected, constant=[1, 2, 3, 4], tolerance=1e-4, **numbers)
     check(
         "normalization_infer", [*operands, X], expected + X, constant=[1, 2, 3, 4], tolerance=1e-4, **numbers
@@ -140,14 +147,14 @@ def test_normalizing_by_length_gives_the_squared_length_too() -> None:
 
 
 def test_what_cannot_be_translated_says_where_it_stands() -> None:
-    last = {**POOL, "data_format": "channels_last"}
+    last: dict[str, Any] = {**POOL, "data_format": "channels_last"}
     with pytest.raises(UnsupportedError, match=r"line 7, op 'm-max_pool_2d-0' .*data_format 'channels_last'"):
         check("max_pool_2d", [X], X, dilation=(1, 1), **last)
-    missing = {key: value for key, value in POOL.items() if key != "stride"}
+    missing: dict[str, Any] = {key: value for key, value in POOL.items() if key != "stride"}
     with pytest.raises(ConfigError, match="the attribute 'stride' is missing"):
         check("max_pool_2d", [X], X, dilation=(1, 1), **missing)
     with pytest.raises(ConfigError, match="one number for each spatial axis"):
         check("max_pool_2d", [X], X, dilation=(1,), **POOL)
     with pytest.raises(UnsupportedError, match="hang over the padding"):
-        hanging = {**POOL, "stride": (3, 3), "padding": (0, 0)}
+        hanging: dict[str, Any] = {**POOL, "stride": (3, 3), "padding": (0, 0)}
         check("avg_pool_2d", [X], X[:, :, :3, :3], count_include_pad=True, divisor_override=0, **hanging)

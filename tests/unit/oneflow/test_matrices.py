@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tests.unit.oneflow.operations import check, floats, random
 from tritium.oneflow.matrices import MATRICES
 
-PLAIN = {"transpose_a": False, "transpose_b": False, "alpha": 1.0}
-SWAPPED = {"transpose_a": False, "transpose_b": True, "alpha": 0.5}
+PLAIN: dict[str, Any] = {"transpose_a": False, "transpose_b": False, "alpha": 1.0}
+SWAPPED: dict[str, Any] = {"transpose_a": False, "transpose_b": True, "alpha": 0.5}
 W = random.standard_normal((5, 6)).astype(np.float32)
 TESTED = set(MATRICES)
 
@@ -25,7 +27,7 @@ def test_stacks_of_matrices() -> None:
     a, b = floats(2, 4, 5), floats(2, 5, 6)
     check("batch_matmul", [a, b], a @ b, **PLAIN)
     check("batch_matmul", [a, np.swapaxes(b, 2, 3)], a @ b * np.float32(0.5), **SWAPPED)
-    first = {"transpose_a": True, "transpose_b": False, "alpha": 1.0}
+    first: dict[str, Any] = {"transpose_a": True, "transpose_b": False, "alpha": 1.0}
     check("batch_matmul", [np.swapaxes(a, 2, 3), b], a @ b, **first)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from tests.unit.oneflow.operations import check, floats
 from tritium.oneflow.reductions import REDUCTIONS
 
 X = floats(4, 6)
-KINDS = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod}
+KINDS: dict[str, Any] = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod}
 TESTED = set(REDUCTIONS)
 
 
@@ -21,8 +23,14 @@ def test_reductions(kind: str, keep: bool) -> None:
 
 def test_any_and_all() -> None:
     truth = X > 0.3
-    check("reduce_any", [truth], truth.any(2), axis=(2,), keepdims=False)
-    check("reduce_all", [truth.astype(np.int8)], truth.all(1, keepdims=True), axis=(1,), keepdims=True)
+    check("reduce_any", [truth], np.asarray(truth.any(2)), axis=(2,), keepdims=False)
+    check(
+        "reduce_all",
+        [truth.astype(np.int8)],
+        np.asarray(truth.all(1, keepdims=True)),
+        axis=(1,),
+        keepdims=True,
+    )
 
 
 @pytest.mark.parametrize("unbiased", [True, False])
@@ -30,7 +38,7 @@ def test_variance_does_not_cancel(unbiased: bool) -> None:
     far = X + np.float32(1000)
     for axes, keep in [((2,), True), ((1, 2), False)]:
         expected = far.astype(np.float64).var(axes, ddof=int(unbiased), keepdims=keep).astype(np.float32)
-        numbers = {"dim": axes, "keepdim": keep, "unbiased": unbiased}
+        numbers: dict[str, Any] = {"dim": axes, "keepdim": keep, "unbiased": unbiased}
         check("var", [far], expected, tolerance=1e-3, **numbers)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,12 @@ from tritium.errors import ConfigError
 from tritium.oneflow.resizing import RESIZING
 
 X = floats(2, 4, 6)
-SMOOTH = {"data_format": "channels_first", "height_scale": 2.0, "width_scale": 2.0, "output_size": ()}
+SMOOTH: dict[str, Any] = {
+    "data_format": "channels_first",
+    "height_scale": 2.0,
+    "width_scale": 2.0,
+    "output_size": (),
+}
 TESTED = set(RESIZING)
 
 
@@ -23,7 +30,8 @@ def interpolated(x: Array, size: int, axis: int, *, corners: bool) -> Array:
     shape = [1] * x.ndim
     shape[axis] = size
     part = (places - low).reshape(shape)
-    return (np.take(x, low, axis) * (1 - part) + np.take(x, high, axis) * part).astype(np.float32)
+    mixed = np.take(x, low, axis) * (1 - part) + np.take(x, high, axis) * part
+    return np.asarray(mixed, np.float32)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -38,14 +46,14 @@ def test_nearest_by_whole_factors(rank: int) -> None:
 def test_nearest_by_other_factors_takes_the_pixel_before() -> None:
     rows, columns = np.arange(7) * 4 // 7, np.arange(9) * 6 // 9
     expected = X[:, :, rows][:, :, :, columns]
-    numbers = {
+    numbers: dict[str, Any] = {
         "data_format": "channels_first",
         "output_size": (7, 9),
         "height_scale": 1.75,
         "width_scale": 1.5,
     }
     check("upsample_nearest_2d", [X], expected, **numbers)
-    named = {**numbers, "output_size": ()}
+    named: dict[str, Any] = {**numbers, "output_size": ()}
     check("upsample_nearest_2d", [X], expected, **named)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,11 @@ def test_turning_and_rolling() -> None:
 
 
 def test_triangles() -> None:
-    zeros = {"is_floating_fill_value": True, "floating_fill_value": 0.0, "integer_fill_value": 0}
+    zeros: dict[str, Any] = {
+        "is_floating_fill_value": True,
+        "floating_fill_value": 0.0,
+        "integer_fill_value": 0,
+    }
     check("tril", [X], np.tril(X, 1), diagonal=1, **zeros)
     check("triu", [X], np.triu(X, -1), diagonal=-1)
     with pytest.raises(UnsupportedError, match=r"tril with 2\.0 in place of zeros"):
@@ -65,7 +70,7 @@ def test_triangles() -> None:
 
 def test_padding_with_a_number() -> None:
     expected = np.pad(X, ((0, 0), (1, 0), (2, 3)), constant_values=0.5)
-    amounts = {"padding_before": (0, 1, 2), "padding_after": (0, 0, 3)}
+    amounts: dict[str, Any] = {"padding_before": (0, 1, 2), "padding_after": (0, 0, 3)}
     check("pad", [X], expected, floating_constant_value=0.5, integral_constant_value=0, **amounts)
 
 

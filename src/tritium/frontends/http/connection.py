@@ -93,8 +93,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport = None
         self._closing = True
         for exchange in self._exchanges:
-            if exchange.on_abandoned is not None:
-                exchange.on_abandoned()
+            exchange.abandon()
         self._exchanges.clear()
         self._on_closed(self)
 

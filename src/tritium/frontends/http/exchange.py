@@ -38,18 +38,25 @@ class ReplyPath(Protocol):
 class Exchange:
     """A request as it was received, and its reply once there is one.
 
-    ``on_abandoned`` is called if the client goes away before the reply.
+    ``on_abandoned`` is called if the client goes away before the reply; ``abandoned`` says that it did.
     """
 
-    __slots__ = ("_connection", "body", "head", "keep_alive", "on_abandoned", "reply")
+    __slots__ = ("_connection", "abandoned", "body", "head", "keep_alive", "on_abandoned", "reply")
 
     def __init__(self, connection: ReplyPath, head: RequestHead, body: Buffer) -> None:
         self._connection = connection
         self.head = head
         self.body = body
         self.keep_alive = head.keep_alive
+        self.abandoned = False
         self.on_abandoned: Callable[[], None] | None = None
         self.reply: list[Buffer] | None = None
+
+    def abandon(self) -> None:
+        """The client is gone."""
+        self.abandoned = True
+        if self.on_abandoned is not None:
+            self.on_abandoned()
 
     def respond(
         self,
