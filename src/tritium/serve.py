@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 
 from tritium.errors import TritiumError, UnavailableError
 from tritium.execution.launcher import Launcher
@@ -151,9 +150,7 @@ class Service:
         if options.metrics.enabled:
             metrics = MetricsApi(server, cpu=options.metrics.cpu)
             address = options.metrics.address or options.http.address
-            own = HttpOptions(
-                address=address, port=options.metrics.port, reuse_port=options.http.reuse_port
-            )
+            own = HttpOptions(address=address, port=options.metrics.port, reuse_port=options.http.reuse_port)
             await self._open("Metrics", HttpListener(metrics, own), address)
 
     async def _open(self, what: str, listener: HttpListener, address: str) -> None:

@@ -1,4 +1,4 @@
-"""The tutorial, typed in by a program: every file, every command and every request of docs/tutorial/first_model.md."""
+"""docs/tutorial/first_model.md, typed in by a program: its files, its commands and its requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re
 
 def block(start: str) -> str:
     """The one code block of the page that begins with ``start``."""
-    (found,) = [text for _, text in BLOCKS if text.startswith(start)]
+    (found,) = [str(text) for _, text in BLOCKS if text.startswith(start)]
     return found
 
 
@@ -39,7 +39,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (here / "models/shout/1").mkdir(parents=True)
     (here / "make_classifier.py").write_text(block("# make_classifier.py"))
     (here / "ask.py").write_text(block("# ask.py"))
-    (here / "models/shout/1/model.py").write_text(block("import numpy as np\nimport triton_python_backend_utils"))
+    model = block("import numpy as np\nimport triton_python_backend_utils")
+    (here / "models/shout/1/model.py").write_text(model)
     (here / "models/shout/config.pbtxt").write_text(block('backend: "python"'))
     subprocess.run([sys.executable, "make_classifier.py"], cwd=here, check=True)
     return here
@@ -74,7 +75,7 @@ def test_the_requests_for_the_onnx_model_are_answered(server: ServerProcess) -> 
     assert inferred["outputs"][0]["shape"] == [1, 3]
 
 
-def test_the_program_that_asks_gets_a_row_for_each_of_its_rows(directory: Path, server: ServerProcess) -> None:
+def test_the_program_gets_a_row_for_each_of_its_rows(directory: Path, server: ServerProcess) -> None:
     program = (directory / "ask.py").read_text().replace("localhost:8000", f"localhost:{server.http_port}")
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ

@@ -1,8 +1,8 @@
 """The batches that one worker holds, and what becomes of them when it ends. Pure.
 
 When a process ends, the batch that ran is to blame. Its request fails or, when it held several, each is run
-once more alone, so that neighbours of a poisonous request get their answers. Batches that had not begun simply
-run on the next worker.
+once more alone, so that neighbours of a poisonous request get their answers. Batches that had not begun
+simply run on the next worker.
 """
 
 from __future__ import annotations
