@@ -16,6 +16,7 @@ from tests.harness.server import GOOD, ServerProcess
 FAULTS = """
 import tritium.frontends.http.handlers as handlers
 import tritium.frontends.http.infer as infer
+import tritium.frontends.http.infer_reply as infer_reply
 import tritium.frontends.http.metrics_api as metrics_api
 
 def fail(*args, **kwargs):
@@ -24,7 +25,7 @@ def fail(*args, **kwargs):
 for name in ("server_metadata", "model_metadata", "statistics"):
     setattr(handlers.documents, name, fail)
 metrics_api.prometheus_text = fail
-decode, encode = infer.decode_infer_request, infer.encode_infer_response
+decode, encode = infer.decode_infer_request, infer_reply.encode_infer_response
 
 def decode_or_fail(body, *args):
     return fail() if b"fail to decode" in bytes(body) else decode(body, *args)
@@ -32,7 +33,7 @@ def decode_or_fail(body, *args):
 def encode_or_fail(response, *args, **kwargs):
     return fail() if kwargs["request_id"] == "fail to encode" else encode(response, *args, **kwargs)
 
-infer.decode_infer_request, infer.encode_infer_response = decode_or_fail, encode_or_fail
+infer.decode_infer_request, infer_reply.encode_infer_response = decode_or_fail, encode_or_fail
 """
 
 
