@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -19,10 +19,9 @@ from tritium.core.statistics import ModelStatistics
 from tritium.errors import ConfigError, TritiumError
 from tritium.execution.completions import Completions
 from tritium.execution.launcher import Launcher
-from tritium.execution.process import InstanceState, ProcessInstance, WorkerPlan
-from tritium.execution.supervisor import CrashBreaker
+from tritium.execution.process import WorkerPlan
 from tritium.execution.thread import ThreadInstance
-from tritium.execution.wire import WireCodec
+from tritium.execution.worker_group import WorkerGroup
 from tritium.repository.prepare import Prepared, PrepareOptions, complete, draft, finish
 from tritium.repository.scan import ModelEntry
 from tritium.scheduling.direct import DirectPolicy
@@ -97,7 +96,11 @@ class ModelLoader:
             )
             for name in names
         ]
-        await _start_all([instance.start() for instance in instances])
+        starts = (instance.start() for instance in instances)
+        for result in await asyncio.gather(*starts, return_exceptions=True):
+            if result is not None:
+                await asyncio.gather(*(instance.stop() for instance in instances))
+                raise result
         statistics = ModelStatistics()
         runner = BatchRunner(
             self._policy(config), instances, statistics, output_reshape=output_reshape(config)
@@ -109,61 +112,35 @@ class ModelLoader:
     async def _load_in_workers(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
     ) -> Model:
-        breaker = CrashBreaker()
         model = {"directory": str(entry.directory.resolve()), "version": str(version),
                  "filename": config.default_model_filename or "model.py", "name": config.name}  # fmt: skip
         plan = WorkerPlan(backend.command(config), model, {}, self._options.worker_stopped_limit_s)
-        runner: BatchRunner | None = None
-
-        def make(name: str, codec: WireCodec) -> ProcessInstance:
-            return ProcessInstance(
-                name, plan, self._launcher, breaker, codec=codec,
-                on_available=lambda: runner.wake() if runner else None,
-                on_broken=lambda error: runner.fail_pending(error) if runner and not any_ready() else None,
-            )  # fmt: skip
-
-        instances: list[ProcessInstance] = []
-
-        def any_ready() -> bool:
-            return any(instance.state is InstanceState.READY for instance in instances)
-
-        def unavailable() -> str | None:
-            return instances[0].broken_text() if breaker.open and not any_ready() else None
-
-        codec = WireCodec()
-        first = make(f"{config.name}_0", codec)
+        group = WorkerGroup(config.name, plan, self._launcher)
         try:
             if self._options.prepare.auto_complete:
-                completed = await first.autocomplete(document_of(config))
+                completed = await group.autocomplete(document_of(config))
                 config = config_from_document(completed, f"auto_complete_config of model '{config.name}'")
             prepared = await asyncio.to_thread(finish, entry, config)
             config = prepared.config
-            codec.declare_outputs(tuple(output.name for output in config.output))
-            names = instance_names(config)
-            first.name = names[0]
-            instances.append(first)
-            instances += [make(name, codec) for name in names[1:]]
             plan = replace(
                 plan, args=_initialize_args(entry, version, config), execution_timeout_s=_timeout_s(config)
             )
-            await _start_all([instance.start(plan) for instance in instances])
+            await group.start(plan, instance_names(config), [output.name for output in config.output])
         except BaseException:
-            await asyncio.gather(*(instance.abandon() for instance in (instances or [first])))
+            await group.abandon()
             raise
         statistics = ModelStatistics()
-        reshape = output_reshape(config)
         runner = BatchRunner(
-            self._policy(config), instances, statistics, output_reshape=reshape, unavailable=unavailable
-        )
-        return Model(
-            config,
-            version,
-            runner,
+            self._policy(config),
+            group.instances,
             statistics,
-            document_of(config),
-            prepared.labels,
-            any_ready,
-            lambda: breaker.restarts,
+            output_reshape=output_reshape(config),
+            unavailable=group.refusal,
+        )
+        group.attach(runner.wake, runner.fail_pending)
+        document = document_of(config)
+        return Model(
+            config, version, runner, statistics, document, prepared.labels, group.ready, group.restarts
         )
 
     def _policy(self, config: ModelConfig) -> BatchPolicy:
@@ -224,11 +201,3 @@ def _timeout_s(config: ModelConfig) -> float | None:
             "write a number of seconds greater than 0"
         )
     return seconds
-
-
-async def _start_all(starts: Sequence[object]) -> None:
-    """Start all instances together; the first failure counts, after the others have settled."""
-    results = await asyncio.gather(*starts, return_exceptions=True)  # type: ignore[call-overload]
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result

@@ -45,10 +45,9 @@ class HeadCache:
 
     def __init__(self) -> None:
         self._heads: dict[bytes, RequestHead] = {}
-
-    def find(self, raw: bytes) -> RequestHead | None:
-        """The head that these bytes, blank line included, were parsed to."""
-        return self._heads.get(raw)
+        # The head that some bytes, blank line included, were parsed to, or None. The dictionary's own method, for
+        # every request asks it.
+        self.find = self._heads.get
 
     def remember(self, raw: bytes, head: RequestHead) -> None:
         """Keep a head whose request is framed by its bytes alone and needs no answer before its body."""

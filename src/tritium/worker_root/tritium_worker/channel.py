@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 from tritium_worker import frames
 from tritium_worker.arena import THRESHOLD_BYTES, ArenaReader, ArenaWriter
 from tritium_worker.frames import INLINE, Buffer, FrameReader, Part, PartView
+from tritium_worker.linger import Linger
 
 _RECEIVE_BYTES = 1 << 18
 _CACHE_ENTRIES = 1024  # forms of requests or responses that are remembered; then the cache starts anew
@@ -34,6 +35,8 @@ class Channel:
         )  # one for all reads: a new one each time costs three syscalls
         self._inputs = ArenaReader(in_fd) if in_fd >= 0 else None
         self._outputs = ArenaWriter(out_fd, arena_bytes) if out_fd >= 0 else None
+        self._linger = Linger(sock)
+        self._queued = 0  # results since the last read
         self._lock = threading.Lock()
         self._waiting: List[Buffer] = []
         self._flushed_ns = 0
@@ -43,6 +46,9 @@ class Channel:
     def receive(self) -> Iterator[Tuple[int, memoryview]]:
         """The frames of the next piece of the stream, good until the next call. Ends with the server."""
         try:
+            self._linger.note(self._queued)
+            self._queued = 0
+            self._linger.wait()
             count = self._sock.recv_into(self._piece)
         except ConnectionError:
             count = 0
@@ -58,6 +64,7 @@ class Channel:
 
     def queue(self, buffers: Sequence[Buffer]) -> None:
         """Send soon: with the results that follow at once, or at ``flush``."""
+        self._queued += 1
         with self._lock:
             self._waiting.extend(buffers)
             if time.perf_counter_ns() - self._flushed_ns > _FLUSH_NS:

@@ -1,0 +1,96 @@
+"""The process instances of one model: what they share is how often they may crash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tritium.errors import TritiumError
+from tritium.execution.launcher import Launcher
+from tritium.execution.process import InstanceState, ProcessInstance, WorkerPlan
+from tritium.execution.supervisor import BreakerState, CrashBreaker
+from tritium.execution.wire import WireCodec
+
+
+@dataclass(slots=True)
+class _Owner:
+    """Whom to tell; nobody until the group is attached to a scheduler."""
+
+    on_available: Callable[[], None] = lambda: None
+    on_broken: Callable[[TritiumError], None] = lambda error: None
+
+
+class WorkerGroup:
+    """Instances in worker processes, from the first one that completes the configuration to all of them."""
+
+    def __init__(self, name: str, plan: WorkerPlan, launcher: Launcher) -> None:
+        self._plan = plan
+        self._launcher = launcher
+        self._breaker = CrashBreaker()
+        self._codec = WireCodec()
+        self._owner = _Owner()
+        self.instances = [self._make(f"{name}_0")]
+
+    def _make(self, name: str) -> ProcessInstance:
+        return ProcessInstance(
+            name,
+            self._plan,
+            self._launcher,
+            self._breaker,
+            on_available=lambda: self._owner.on_available(),
+            on_broken=self._broken,
+            codec=self._codec,
+        )
+
+    async def autocomplete(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The model's own completion of its configuration; its worker stays, as the first instance.
+
+        Raises:
+            TritiumError: the model refused, or its process ended.
+        """
+        return await self.instances[0].autocomplete(document)
+
+    async def start(self, plan: WorkerPlan, names: Sequence[str], outputs: Sequence[str]) -> None:
+        """Load one instance per name.
+
+        Args:
+            outputs: those that a request gets which names none.
+
+        Raises:
+            TritiumError: an instance cannot be loaded; the others have settled.
+        """
+        self._codec.declare_outputs(tuple(outputs))
+        self.instances[0].name = names[0]
+        self.instances += [self._make(name) for name in names[1:]]
+        starts = (instance.start(plan) for instance in self.instances)
+        for result in await asyncio.gather(*starts, return_exceptions=True):
+            if result is not None:
+                raise result
+
+    def attach(self, on_available: Callable[[], None], on_broken: Callable[[TritiumError], None]) -> None:
+        """Tell a scheduler when an instance can work again, and when none will for a while."""
+        self._owner = _Owner(on_available, on_broken)
+
+    async def abandon(self) -> None:
+        """End every process at once."""
+        await asyncio.gather(*(instance.abandon() for instance in self.instances))
+
+    def ready(self) -> bool:
+        """Whether an instance can run a batch."""
+        return any(instance.state is InstanceState.READY for instance in self.instances)
+
+    def restarts(self) -> int:
+        """Workers that ended and were replaced."""
+        return self._breaker.restarts
+
+    def refusal(self) -> str | None:
+        """Why requests are refused, while they are."""
+        if self._breaker.state is not BreakerState.OPEN or self.ready():
+            return None
+        return self.instances[0].broken_text()
+
+    def _broken(self, error: TritiumError) -> None:
+        if not self.ready():
+            self._owner.on_broken(error)
