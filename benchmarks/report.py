@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.comparison import Row
 
+_PROFILE = Path(__file__).with_name("where_time_goes.md")  # written by hand, from profiles
 _COLUMNS = ("what", "ours", "theirs", "ratio", "bar", "holds?")
 _METHOD = (
     "Both sides run on the same machine and are measured in turns; a figure is the median of the windows, "
@@ -25,7 +26,7 @@ def render_report(rows: Sequence[Row], facts: Mapping[str, str], commands: Seque
     lines += render_table(rows)
     notes = [f"- {row.what}: {row.note}" for row in rows if row.note]
     lines += ["", "Notes:", "", *notes] if notes else []
-    lines += ["", "Commands:", "", "```", *commands, "```", ""]
+    lines += ["", "Commands:", "", "```", *commands, "```", "", _PROFILE.read_text()]
     return "\n".join(lines)
 
 

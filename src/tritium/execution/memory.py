@@ -6,7 +6,7 @@ import ctypes
 import gc
 import sys
 
-# Requests make no cycles, so there is little to find; by the interpreter's own 700, every thirtieth would look.
+# Requests make no cycles, so there is little to find. The interpreter's own 700 is every thirtieth request.
 _YOUNG_OBJECTS = 20_000
 
 

@@ -45,8 +45,8 @@ class HeadCache:
 
     def __init__(self) -> None:
         self._heads: dict[bytes, RequestHead] = {}
-        # The head that some bytes, blank line included, were parsed to, or None. The dictionary's own method, for
-        # every request asks it.
+        # The head that some bytes, blank line included, were parsed to, or None. It is the dictionary's own
+        # method, for every request asks it.
         self.find = self._heads.get
 
     def remember(self, raw: bytes, head: RequestHead) -> None:
