@@ -155,9 +155,12 @@ class ServerLog(logging.Handler):
         """Lines that were not written."""
         return self._dropped_in_queue + self._dropped_in_sink
 
-    def createLock(self) -> None:  # noqa: N802 - the name is logging's
-        """No lock: the queue takes records from any thread, and from signal handlers."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Without a lock: the queue takes records from any thread, and from signal handlers."""
+        kept = bool(self.filter(record))
+        if kept:
+            self.emit(record)
+        return kept
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue ``record``; its arguments and traceback become text here, as they may change later."""
