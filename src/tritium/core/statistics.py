@@ -71,13 +71,23 @@ class ModelStatistics:
             rows += request.batch_size
             arrivals_ns += request.arrival_ns
         self._record_batch_size(batch.rows, outcome)
-        if succeeded:
-            self.inference_count += rows
-            self.success.add(succeeded, now_ns * succeeded - arrivals_ns)
-            self.queue.add(succeeded, batch.dispatched_ns * succeeded - arrivals_ns)
-            self.compute_input.add(succeeded, outcome.compute_input_ns * succeeded)
-            self.compute_infer.add(succeeded, outcome.compute_infer_ns * succeeded)
-            self.compute_output.add(succeeded, outcome.compute_output_ns * succeeded)
+        if not succeeded:
+            return
+        self.inference_count += rows
+        self.success.add(succeeded, now_ns * succeeded - arrivals_ns)
+        self.queue.add(succeeded, batch.dispatched_ns * succeeded - arrivals_ns)
+        # Written out from here on: a call for each would be a microsecond of every request.
+        compute_input, compute_infer, compute_output = (
+            self.compute_input,
+            self.compute_infer,
+            self.compute_output,
+        )
+        compute_input.count += succeeded
+        compute_input.ns += outcome.compute_input_ns * succeeded
+        compute_infer.count += succeeded
+        compute_infer.ns += outcome.compute_infer_ns * succeeded
+        compute_output.count += succeeded
+        compute_output.ns += outcome.compute_output_ns * succeeded
 
     def record_failure(self, reason: FailureReason, elapsed_ns: int) -> None:
         """Count a request that was accepted and not answered with outputs."""
@@ -88,6 +98,11 @@ class ModelStatistics:
         by_size = self.batches.get(rows)
         if by_size is None:
             by_size = self.batches[rows] = BatchStatistics()
-        by_size.compute_input.add(1, outcome.compute_input_ns)
-        by_size.compute_infer.add(1, outcome.compute_infer_ns)
-        by_size.compute_output.add(1, outcome.compute_output_ns)
+        compute_input, compute_infer = by_size.compute_input, by_size.compute_infer
+        compute_output = by_size.compute_output
+        compute_input.count += 1
+        compute_input.ns += outcome.compute_input_ns
+        compute_infer.count += 1
+        compute_infer.ns += outcome.compute_infer_ns
+        compute_output.count += 1
+        compute_output.ns += outcome.compute_output_ns

@@ -26,7 +26,7 @@ from tritium.errors import (
 )
 from tritium.execution.flights import Flight, Flights
 from tritium.execution.launcher import Launcher
-from tritium.execution.supervisor import CrashBreaker
+from tritium.execution.supervisor import BreakerState, CrashBreaker
 from tritium.execution.watch import Deadline, StoppedWatch
 from tritium.execution.window import InFlightWindow
 from tritium.execution.wire import WireCodec
@@ -95,7 +95,7 @@ class ProcessInstance:
         self._flights = Flights(self._finished)
         self._restart: asyncio.Task[None] | None = None
         self._watch = StoppedWatch(plan.stopped_limit_s, lambda: self._worker, self._on_stopped)
-        self._deadline = Deadline(None, self._on_deadline)
+        self._deadline: Deadline | None = None
         self._drained = asyncio.Event()
 
     # -- start and stop --
@@ -118,7 +118,8 @@ class ProcessInstance:
             TritiumError: the model cannot be loaded.
         """
         self._plan = plan
-        self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
+        if plan.execution_timeout_s is not None:
+            self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
         worker = self._worker or await self._spawn()
         args = {**plan.args, "model_instance_name": self.name}
         await worker.ask(frames.LOAD, {"model": plan.model, "args": args})
@@ -161,7 +162,8 @@ class ProcessInstance:
         self.state = InstanceState.STOPPED
         self.capacity = 0
         self._watch.stop()
-        self._deadline.stop()
+        if self._deadline is not None:
+            self._deadline.stop()
         if self._restart is not None:
             self._restart.cancel()
         return self._restart
@@ -199,10 +201,9 @@ class ProcessInstance:
             text = f"cannot hand the request to '{self.name}': {type(error).__name__}"
             self._flights.fail(flight, InternalError(text))
             return
-        idle = not self._flights.oldest
-        worker.queue(frames.encode_batch(frames.EXECUTE, self._flights.depart(flight), parts))
-        if idle:
+        if self._deadline is not None and not self._flights.oldest:
             self._deadline.began()
+        worker.queue(frames.encode_batch(frames.EXECUTE, self._flights.depart(flight), parts))
 
     def _encode(self, flight: Flight, worker: Worker) -> list[frames.Part]:
         parts = []
@@ -227,11 +228,16 @@ class ProcessInstance:
         self._window.note(sum(times))
         if self.capacity:
             self.capacity = self._window.size
-        self._breaker.record_success()
+        if self._breaker.state is BreakerState.HALF_OPEN:
+            self._breaker.record_success()
+        if self._deadline is not None:
+            self._next_deadline(self._deadline)
+
+    def _next_deadline(self, deadline: Deadline) -> None:
         if self._flights.oldest:
-            self._deadline.began()
+            deadline.began()
         else:
-            self._deadline.stop()
+            deadline.stop()
 
     def _finished(self, batch: Batch, outcome: Outcome) -> None:
         self.in_flight -= 1
@@ -264,7 +270,8 @@ class ProcessInstance:
             return  # start() reports it
         self.state = InstanceState.DOWN
         self.capacity = 0
-        self._deadline.stop()
+        if self._deadline is not None:
+            self._deadline.stop()
         delay_s = self._count_crash(how)
         logger.error("worker of '%s' %s; restart in %.2f s", self.name, how, delay_s)
         current = worker.board.current() if worker.board is not None else self._flights.oldest

@@ -47,18 +47,17 @@ class StoppedWatch:
 
 
 class Deadline:
-    """Gives the batch that runs its time: ``limit_s`` from when it began, None for no limit."""
+    """Gives the batch that runs its time: ``limit_s`` from when it began."""
 
-    def __init__(self, limit_s: float | None, on_passed: Callable[[float], None]) -> None:
+    def __init__(self, limit_s: float, on_passed: Callable[[float], None]) -> None:
         self._limit_s = limit_s
         self._on_passed = on_passed
         self._timer: asyncio.TimerHandle | None = None
 
     def began(self) -> None:
         """A batch was sent to an idle worker, or the next one began when another ended."""
-        if self._limit_s is not None:
-            self.stop()
-            self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._on_passed, self._limit_s)
+        self.stop()
+        self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._on_passed, self._limit_s)
 
     def stop(self) -> None:
         """No batch runs."""
