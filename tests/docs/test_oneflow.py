@@ -1,0 +1,187 @@
+"""docs/oneflow.md, typed in by a program: its files, its commands and its requests.
+
+The graph that ``save.py`` of the page saves is kept in ``saved/``. Where TRITIUM_ONEFLOW_TESTS=1 is set, the
+real OneFlow 0.9.0 saves it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.harness.http import wait_until
+from tests.harness.server import ServerProcess
+from tests.oneflow import environment
+
+pytest.importorskip("onnx", reason="onnx holds the translation")
+pytest.importorskip("onnxruntime", reason="onnxruntime runs it")
+
+DOCS = Path(__file__).parents[2] / "docs"
+SAVED = Path(__file__).parent / "saved"
+RUN_SCRIPT = Path(environment.__file__).with_name("run_script.py")
+MODEL = "models/classifier/1/model"
+START_LIMIT_S = 60.0
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Language and text of each code block of a page."""
+    text = (DOCS / page).read_text()
+    return [(m[1], m[2]) for m in re.finditer(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+
+
+def block(start: str) -> str:
+    """The one code block that begins with ``start``."""
+    (found,) = [text for _, text in blocks("oneflow.md") if text.startswith(start)]
+    return found
+
+
+def command(containing: str) -> str:
+    """The one command of the page that contains a text, continuation lines joined."""
+    shell = "\n".join(text for language, text in blocks("oneflow.md") if not language).replace("\\\n", " ")
+    (found,) = [line for line in shell.splitlines(keepends=True) if containing in line]
+    return found.strip()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the reader's directory holds when the graph was saved."""
+    here = tmp_path_factory.mktemp("oneflow")
+    subprocess.run(["sh", "-c", command("mkdir")], cwd=here, check=True)
+    (here / "save.py").write_text(block("# save.py"))
+    (here / "ask.py").write_text(block("# ask.py"))
+    (here / "to_onnx.py").write_text(block("# to_onnx.py"))
+    shutil.copytree(SAVED / "classifier" / "model", here / MODEL)
+    return here
+
+
+@pytest.fixture(scope="module")
+def server(directory: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(directory / "models", log=directory / "log", known_good="classifier") as running:
+        yield running
+
+
+def typed(text: str, server: ServerProcess) -> str:
+    """What a command of the page prints, with the port of this run."""
+    text = text.replace("localhost:8000", f"localhost:{server.http_port}")
+    assert shutil.which("curl"), "the page needs curl: apt-get install curl"
+    return subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def check(directory: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", *command("tritium check").split()]
+    return subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=False)
+
+
+def test_both_languages_type_the_same() -> None:
+    assert blocks("oneflow.md") == blocks("oneflow.zh.md")
+    assert command("tritium serve") == "tritium serve --model-repository models"
+
+
+@pytest.mark.slow
+def test_the_real_oneflow_saves_what_the_page_says(directory: Path, tmp_path: Path) -> None:
+    if not environment.ENABLED:
+        pytest.skip("the real OneFlow 0.9.0 is used where TRITIUM_ONEFLOW_TESTS=1 is set (downloads 1 GB)")
+    try:
+        python = environment.interpreter()
+    except environment.MissingInterpreterError as missing:
+        pytest.skip(f"NOT TESTED AGAINST THE REAL ONEFLOW: {missing}")
+    subprocess.run(["sh", "-c", command("mkdir")], cwd=tmp_path, check=True)
+    shutil.copy(directory / "save.py", tmp_path)
+    argv = [str(python), str(RUN_SCRIPT), "save.py"]
+    subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert files_of(tmp_path / MODEL) == files_of(SAVED / "classifier" / "model")
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def test_the_repository_passes_its_check(directory: Path) -> None:
+    done = check(directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok   classifier" in done.stdout
+
+
+def test_the_configuration_of_the_page_fits_the_graph(directory: Path, tmp_path: Path) -> None:
+    shutil.copytree(directory / "models", tmp_path / "models")
+    (tmp_path / "models/classifier/config.pbtxt").write_text(block('name: "classifier"'))
+    done = check(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warn" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("instance_group { kind: KIND_GPU }", "Change kind to KIND_CPU"),
+        ('parameters { key: "xrt" value { string_value: "openvino" } }', "remove the parameter"),
+        ('parameters { key: "engine" value { string_value: "oneflow" } }', "leave it out"),
+        ('backend: "oneflow_python"', "unable to find backend library for backend 'oneflow_python'"),
+    ],
+)
+def test_what_the_page_calls_refused_is_refused_with_that_advice(
+    line: str, told: str, directory: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(directory / "models", tmp_path / "models")
+    backend = "" if line.startswith("backend") else 'backend: "oneflow"\n'
+    (tmp_path / "models/classifier/config.pbtxt").write_text(f"{backend}{line}\n")
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert told in done.stdout
+
+
+def test_the_requests_of_the_page_are_answered(server: ServerProcess) -> None:
+    described = json.loads(typed(command("v2/models/classifier\n"), server))
+    assert described["inputs"] == [{"name": "INPUT_0", "datatype": "FP32", "shape": [-1, 4]}]
+    inferred = json.loads(typed(command("classifier/infer"), server))
+    assert inferred["outputs"][0]["shape"] == [1, 3]
+    assert sum(inferred["outputs"][0]["data"]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_program_gets_a_row_for_each_of_its_rows(directory: Path, server: ServerProcess) -> None:
+    program = (directory / "ask.py").read_text().replace("localhost:8000", f"localhost:{server.http_port}")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.count("[") == 3
+
+
+def test_the_onnx_model_scores_rows_like_the_server(directory: Path) -> None:
+    from onnxruntime import InferenceSession
+
+    subprocess.run([sys.executable, "to_onnx.py"], cwd=directory, check=True)
+    session = InferenceSession(directory / "classifier.onnx", providers=["CPUExecutionProvider"])
+    (scores,) = session.run(None, {"INPUT_0": np.ones((5, 4), np.float32)})
+    np.testing.assert_allclose(scores.sum(axis=1), np.ones(5), rtol=1e-5)
+
+
+def test_tritonserver_takes_the_containers_repository(directory: Path) -> None:
+    program, *arguments = command("tritonserver").split()
+    assert program == "tritonserver"
+    with socket.socket() as http, socket.socket() as metrics:
+        http.bind(("127.0.0.1", 0))
+        metrics.bind(("127.0.0.1", 0))
+        ports = [f"--http-port={http.getsockname()[1]}", f"--metrics-port={metrics.getsockname()[1]}"]
+    start = "import sys; from tritium.cli.tritonserver import main; sys.exit(main())"
+    log = directory / "tritonserver.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", start, *arguments, *ports], cwd=directory, stdout=output, stderr=output
+        )
+    try:
+        wait_until(lambda: "Started HTTPService" in log.read_text(), START_LIMIT_S, "it listens")
+    finally:
+        process.terminate()
+        code = process.wait(START_LIMIT_S)
+    assert code == 0
+    assert "classifier" in log.read_text()
