@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,22 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.pages import Page, typed
 from tests.harness.server import ServerProcess
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first_model.md"
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def block(start: str) -> str:
-    """The one code block of the page that begins with ``start``."""
-    (found,) = [str(text) for _, text in BLOCKS if text.startswith(start)]
-    return found
-
-
-def commands(containing: str) -> list[str]:
-    """The commands of the page that contain a text, continuation lines joined."""
-    shell = "\n".join(text for language, text in BLOCKS if not language).replace("\\\n", " ")
-    return [line for line in shell.splitlines() if containing in line]
+PAGE = Page("tutorial/first_model.md")
+block, commands = PAGE.block, PAGE.commands
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +37,6 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(directory: Path) -> Iterator[ServerProcess]:
     with ServerProcess(directory / "models", log=directory / "log", known_good="classifier") as running:
         yield running
-
-
-def typed(command: str, server: ServerProcess) -> str:
-    """What a command of the page prints, with the ports of this run."""
-    command = command.replace("localhost:8000", f"localhost:{server.http_port}")
-    command = command.replace("localhost:8002", f"localhost:{server.metrics_port}")
-    assert shutil.which("curl"), "the tutorial needs curl: apt-get install curl"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout
 
 
 def test_the_repository_passes_its_check(directory: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -20,36 +19,19 @@ import numpy as np
 import pytest
 
 from tests.harness.http import wait_until
+from tests.harness.pages import Page, typed
 from tests.harness.server import ServerProcess
 from tests.oneflow import environment
 
 pytest.importorskip("onnx", reason="onnx holds the translation")
 pytest.importorskip("onnxruntime", reason="onnxruntime runs it")
 
-DOCS = Path(__file__).parents[2] / "docs"
+PAGE = Page("oneflow.md")
+block, command = PAGE.block, PAGE.command
 SAVED = Path(__file__).parent / "saved"
 RUN_SCRIPT = Path(environment.__file__).with_name("run_script.py")
 MODEL = "models/classifier/1/model"
 START_LIMIT_S = 60.0
-
-
-def blocks(page: str) -> list[tuple[str, str]]:
-    """Language and text of each code block of a page."""
-    text = (DOCS / page).read_text()
-    return [(m[1], m[2]) for m in re.finditer(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
-
-
-def block(start: str) -> str:
-    """The one code block that begins with ``start``."""
-    (found,) = [text for _, text in blocks("oneflow.md") if text.startswith(start)]
-    return found
-
-
-def command(containing: str) -> str:
-    """The one command of the page that contains a text, continuation lines joined."""
-    shell = "\n".join(text for language, text in blocks("oneflow.md") if not language).replace("\\\n", " ")
-    (found,) = [line for line in shell.splitlines(keepends=True) if containing in line]
-    return found.strip()
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +52,13 @@ def server(directory: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-def typed(text: str, server: ServerProcess) -> str:
-    """What a command of the page prints, with the port of this run."""
-    text = text.replace("localhost:8000", f"localhost:{server.http_port}")
-    assert shutil.which("curl"), "the page needs curl: apt-get install curl"
-    return subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True, timeout=60).stdout
-
-
 def check(directory: Path) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", *command("tritium check").split()]
     return subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=False)
 
 
 def test_both_languages_type_the_same() -> None:
-    assert blocks("oneflow.md") == blocks("oneflow.zh.md")
+    assert PAGE.blocks == Page("oneflow.zh.md").blocks
     assert command("tritium serve") == "tritium serve --model-repository models"
 
 

@@ -10,7 +10,6 @@ import asyncio
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -97,8 +96,3 @@ def _shared_memory(purpose: str, size: int) -> int:
     fd = os.memfd_create(f"tritium-{purpose}", os.MFD_CLOEXEC)
     os.ftruncate(fd, size)
     return fd
-
-
-def own_interpreter() -> list[str]:
-    """The command of the interpreter that runs the server."""
-    return [sys.executable]

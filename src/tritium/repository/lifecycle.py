@@ -58,4 +58,5 @@ class ModelVersion:
             )
         self.state = state
         self.reason = reason
-        self.model = model if model is not None or state is not VersionState.UNLOADING else self.model
+        if state is not VersionState.UNLOADING:  # which drains the model that it has
+            self.model = model

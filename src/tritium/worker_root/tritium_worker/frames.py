@@ -34,7 +34,6 @@ RELEASE = 8  # both ways: int64 offsets of arena blocks that the reader is done 
 FAILURE = 9  # from, before RESULT: {"traceback"} for the server's log
 
 INLINE = -1
-MAX_FRAME_BYTES = 0xFFFFFFFF
 
 
 # One request of an EXECUTE, or one response of a RESULT, as it is sent and as it is received (``inline`` is
