@@ -47,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         root / "models", "counting", COUNTING, max_batch_size=8, extra=delay + "\ninstance_group { count: 2 }"
     )
     write_onnx_model(root / "models", "double", extra=delay)
-    patient = "dynamic_batching { preferred_batch_size: 4 max_queue_delay_microseconds: 300000 }"
+    patient = "dynamic_batching { preferred_batch_size: 4 max_queue_delay_microseconds: 2000000 }"
     write_python_model(root / "models", "patient", COUNTING, max_batch_size=8, extra=patient)
     with ServerProcess(root / "models", log=root / "log") as running:
         yield running
@@ -120,14 +120,14 @@ def test_t45_a_preferred_batch_leaves_at_once(server: ServerProcess) -> None:
     with ThreadPoolExecutor(4) as pool:
         began = time.monotonic()
         replies = list(pool.map(lambda i: server.infer("patient", infer_json([float(i)])), range(4)))
-        assert time.monotonic() - began < 0.25
+        assert time.monotonic() - began < 1.9
     assert [reply.json["parameters"]["requests"] for reply in replies] == [4] * 4
 
 
 def test_t45_a_lonely_request_leaves_after_the_delay(server: ServerProcess) -> None:
     began = time.monotonic()
     reply = server.infer("patient", infer_json([1.0]))
-    assert 0.29 < time.monotonic() - began < 0.5
+    assert 1.9 < time.monotonic() - began < 20
     assert reply.json["parameters"]["requests"] == 1
 
 

@@ -97,7 +97,7 @@ def test_cve_2025_23318_a_model_that_forges_frames_harms_only_itself(
         assert reply is not None
         server.noted(reply)
         assert server.rss_bytes() - before < 20 << 20
-        wait_until(lambda: server.ready("hostile"), 5, "the model is ready again")
+        wait_until(lambda: server.ready("hostile"), 30, "the model is ready again")
         assert server.infer("hostile", infer_json([0])).status == 200, number
         server.assert_three_ok()
 

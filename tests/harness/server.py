@@ -18,7 +18,7 @@ import psutil
 from tests.harness.http import Connection, Reply, infer_json, request, wait_until
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 60.0
 _STARTED = re.compile(r"Started (HTTPService|Metrics Service) at \S*:(\d+)")
 GOOD = infer_json([1, 2, 3])
 
@@ -193,7 +193,7 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise AssertionError(f"SIGTERM did not end the server:\n{self.output()[-2000:]}") from None
-            wait_until(lambda: not any(alive(pid) for pid in workers), 5.0, "workers are gone")
+            wait_until(lambda: not any(alive(pid) for pid in workers), 30.0, "workers are gone")
         return int(self.process.returncode)
 
     def kill(self) -> None:
