@@ -22,6 +22,7 @@ from tritium.frontends.http.metrics_api import MetricsApi
 from tritium.options import HttpOptions, ServerOptions
 from tritium.repository.loader import LoadOptions, ModelLoader
 from tritium.repository.manager import ModelRepositoryManager
+from tritium.repository.peers import Peers
 from tritium.repository.prepare import DEFAULT_MAX_BATCH_SIZE, PrepareOptions
 from tritium.server import InferenceServer
 from tritium.startup_report import (
@@ -204,12 +205,15 @@ def make_manager(options: ServerOptions, launcher: Launcher) -> ModelRepositoryM
         auto_complete=not options.disable_auto_complete_config,
         default_max_batch_size=int(everywhere.get("default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)),
     )
+    peers = Peers()
     loader = ModelLoader(
-        LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher
+        LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher, peers
     )
-    return ModelRepositoryManager(
+    manager = ModelRepositoryManager(
         options.model_repositories,
         loader,
         config_name=options.model_config_name,
         load_threads=options.model_load_threads,
     )
+    peers.bind(manager)
+    return manager

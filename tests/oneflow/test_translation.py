@@ -33,6 +33,7 @@ from tritium.oneflow.batch import find_batch
 from tritium.oneflow.reader import read_graph
 from tritium.repository.loader import LoadOptions, ModelLoader
 from tritium.repository.manager import ModelRepositoryManager
+from tritium.repository.peers import Peers
 from tritium.repository.prepare import PrepareOptions
 from tritium.server import InferenceServer
 
@@ -152,7 +153,7 @@ async def serve(
 ) -> dict[str, list[dict[str, Any]]]:
     """Load ``root`` into an InferenceServer and answer ``requests``, all of a model at once."""
     launcher = Launcher()
-    loader = ModelLoader(LoadOptions(PrepareOptions(), 100, 5.0), launcher)
+    loader = ModelLoader(LoadOptions(PrepareOptions(), 100, 5.0), launcher, Peers())
     manager = ModelRepositoryManager([root], loader, config_name=None, load_threads=2)
     server = InferenceServer(manager, server_id="triton", strict_readiness=True)
     answered: dict[str, list[dict[str, Any]]] = {}

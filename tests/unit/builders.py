@@ -74,7 +74,10 @@ def answer_all(batch: Batch, error: TritiumError | None = None, **times: int) ->
         )
         for r in batch.requests
     ]
-    return Outcome(responses, **times)
+    outcome = Outcome(responses)
+    for name, ns in times.items():
+        setattr(outcome, name, ns)
+    return outcome
 
 
 class FakeInstance:

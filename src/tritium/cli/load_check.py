@@ -11,6 +11,7 @@ from tritium.errors import TritiumError
 from tritium.execution.launcher import Launcher
 from tritium.options import ServerOptions
 from tritium.repository.loader import LoadOptions, ModelLoader
+from tritium.repository.peers import Peers
 from tritium.repository.prepare import PrepareOptions
 from tritium.repository.scan import ModelEntry
 
@@ -23,7 +24,9 @@ async def load_models(entries: Mapping[str, ModelEntry], findings: Sequence[Find
     defaults = ServerOptions()
     launcher = Launcher()
     loader = ModelLoader(
-        LoadOptions(PrepareOptions(), defaults.max_queue_size, defaults.worker_stopped_limit_s), launcher
+        LoadOptions(PrepareOptions(), defaults.max_queue_size, defaults.worker_stopped_limit_s),
+        launcher,
+        Peers(),
     )
     try:
         return [

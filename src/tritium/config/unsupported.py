@@ -41,7 +41,6 @@ def _features(config: ModelConfig) -> Iterator[str]:
         "model_operations.op_library_filename": config.model_operations
         and config.model_operations.op_library_filename,
         "response_cache": config.response_cache and config.response_cache.enable,
-        "model_transaction_policy.decoupled": config.decoupled,
         f"parameter {_ENVIRONMENT}": _ENVIRONMENT in config.parameters,
     }
     return (name for name, value in given.items() if value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tritium.core.request import InferenceRequest
@@ -12,22 +12,36 @@ from tritium.core.response import InferenceResponse
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one batch: a response per request, in order, and where the time went (ns)."""
+    """What became of one batch: a response per request, in order, and where the time went (ns).
+
+    A response whose place is in ``delivered`` went through ``Batch.sent`` before; one in ``again`` means
+    nothing: its request is to be queued and run once more.
+    """
 
     responses: list[InferenceResponse]
     compute_input_ns: int = 0
     compute_infer_ns: int = 0
     compute_output_ns: int = 0
+    delivered: frozenset[int] = frozenset()
+    again: frozenset[int] = frozenset()
+
+
+def _send(request: InferenceRequest, response: InferenceResponse, final: bool) -> None:
+    request.stream.send(response, final=final)
 
 
 @dataclass(slots=True)
 class Batch:
-    """Requests that run together. ``done`` must be called exactly once, on the loop."""
+    """Requests that run together. ``done`` must be called exactly once, on the loop.
+
+    Before it, ``sent(request, response, final)`` delivers what a model sends while it runs, or afterwards.
+    """
 
     requests: list[InferenceRequest]
     rows: int
     dispatched_ns: int
     done: Callable[[Batch, Outcome], None]
+    sent: Callable[[InferenceRequest, InferenceResponse, bool], None] = field(default=_send)
 
 
 class ModelInstance(Protocol):
@@ -73,4 +87,39 @@ class Scheduler(Protocol):
 
     async def stop(self) -> None:
         """Answer everything accepted, then stop the instances."""
+        ...
+
+
+class ModelAccess(Protocol):
+    """What a running model may ask of its server."""
+
+    def infer(self, request: InferenceRequest, *, decoupled: bool) -> None:
+        """Run ``request`` on the model that it names; the answer comes through its stream.
+
+        Args:
+            decoupled: whether the caller takes any number of responses.
+
+        Raises:
+            TritiumError: there is no such model, or the request does not fit it.
+        """
+        ...
+
+    async def load(self, name: str, config: str, files: Mapping[str, bytes]) -> None:
+        """Load a model, or load it anew.
+
+        Raises:
+            TritiumError: it cannot be loaded, or models are not loaded on request.
+        """
+        ...
+
+    async def unload(self, name: str, *, dependents: bool) -> None:
+        """Begin to unload a model.
+
+        Raises:
+            TritiumError: there is no such model, or models are not unloaded on request.
+        """
+        ...
+
+    def ready(self, name: str, version: int | None) -> bool:
+        """Whether a model can run a request now."""
         ...

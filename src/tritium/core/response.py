@@ -13,11 +13,12 @@ ParameterValue = str | int | float | bool
 
 @dataclass(slots=True)
 class InferenceResponse:
-    """Outputs or an error, for one request."""
+    """Outputs or an error, for one request; or, if ``empty``, only word that no more responses come."""
 
     outputs: list[Tensor] = field(default_factory=list)  # in the order the model gave them
     error: TritiumError | None = None
     parameters: dict[str, ParameterValue] | None = None
+    empty: bool = False
 
 
 ResponseCallback = Callable[[InferenceResponse, bool], None]
@@ -31,14 +32,16 @@ class ResponseStream:
     gone is not an error.
     """
 
-    __slots__ = ("_cancel_argument", "_on_cancel", "_on_response", "cancelled", "closed")
+    __slots__ = ("_on_cancel", "_on_pause", "_on_response", "_slot", "cancelled", "closed", "paused")
 
     def __init__(self, on_response: ResponseCallback) -> None:
         self._on_response = on_response
         self._on_cancel: Callable[[int], None] | None = None
-        self._cancel_argument = 0
+        self._on_pause: Callable[[int, bool], None] | None = None
+        self._slot = 0
         self.cancelled = False
         self.closed = False
+        self.paused = False
 
     def send(self, response: InferenceResponse, *, final: bool) -> None:
         """Deliver a response to the owner."""
@@ -58,9 +61,22 @@ class ResponseStream:
             return
         self.cancelled = True
         if self._on_cancel is not None:
-            self._on_cancel(self._cancel_argument)
+            self._on_cancel(self._slot)
 
-    def when_cancelled(self, callback: Callable[[int], None], argument: int) -> None:
-        """Call ``callback(argument)`` once if the owner cancels; one at a time, the last one set counts."""
-        self._on_cancel = callback
-        self._cancel_argument = argument
+    def pause(self, paused: bool) -> None:
+        """The owner cannot take more responses for now, or can again: whoever makes them is told."""
+        self.paused = paused
+        if self._on_pause is not None and not self.closed:
+            self._on_pause(self._slot, paused)
+
+    def attach(
+        self, slot: int, on_cancel: Callable[[int], None], on_pause: Callable[[int, bool], None]
+    ) -> None:
+        """Tell who runs the request what its owner says; one at a time, the last one attached counts.
+
+        Args:
+            slot: the argument by which they know the request.
+        """
+        self._slot = slot
+        self._on_cancel = on_cancel
+        self._on_pause = on_pause

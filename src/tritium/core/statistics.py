@@ -63,7 +63,9 @@ class ModelStatistics:
         self.execution_count += 1
         self.last_inference_ms = wall_ms
         succeeded = rows = arrivals_ns = 0
-        for request, response in zip(batch.requests, outcome.responses, strict=True):
+        for place, (request, response) in enumerate(zip(batch.requests, outcome.responses, strict=True)):
+            if place in outcome.again:
+                continue
             if response.error is not None:
                 self.record_failure(FailureReason.BACKEND, now_ns - request.arrival_ns)
                 continue

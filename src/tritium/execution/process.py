@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from tritium.core.interfaces import Batch, Outcome
+from tritium.core.interfaces import Batch, ModelAccess, Outcome
 from tritium.errors import (
     DeadlineExceededError,
     InternalError,
@@ -24,6 +24,7 @@ from tritium.errors import (
     UnavailableError,
     WorkerDiedError,
 )
+from tritium.execution.calls import WorkerCalls
 from tritium.execution.flights import Flight, Flights
 from tritium.execution.launcher import Launcher
 from tritium.execution.supervisor import BreakerState, CrashBreaker
@@ -37,6 +38,7 @@ logger = logging.getLogger("tritium.execution")
 
 _FINALIZE_S = 10.0
 _SHOWN_REASON_CHARS = 4096
+_SIDE_BY_SIDE = 1024  # batches of a model whose execute is a coroutine
 _MIN_RELOAD_DELAY_S = 0.1  # between two attempts to load a model that does not load any more
 
 
@@ -78,6 +80,7 @@ class ProcessInstance:
         on_available: Callable[[], None],
         on_broken: Callable[[TritiumError], None],
         codec: WireCodec,
+        models: ModelAccess,
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -90,9 +93,12 @@ class ProcessInstance:
         self._on_available = on_available
         self._on_broken = on_broken
         self._codec = codec
+        self._models = models
         self._worker: Worker | None = None
+        self._calls: WorkerCalls | None = None
         self._window = InFlightWindow()
-        self._flights = Flights(self._finished)
+        self._concurrent = False  # the model runs batches side by side
+        self._flights = Flights(self._finished, self._landed, self._answered)
         self._restart: asyncio.Task[None] | None = None
         self._watch = StoppedWatch(plan.stopped_limit_s, lambda: self._worker, self._on_stopped)
         self._deadline: Deadline | None = None
@@ -122,9 +128,10 @@ class ProcessInstance:
             self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
         worker = self._worker or await self._spawn()
         args = {**plan.args, "model_instance_name": self.name}
-        await worker.ask(frames.LOAD, {"model": plan.model, "args": args})
+        answer = await worker.ask(frames.LOAD, {"model": plan.model, "args": args})
+        self._concurrent = bool(answer.get("concurrent"))
         self.state = InstanceState.READY
-        self.capacity = self._window.size
+        self.capacity = _SIDE_BY_SIDE if self._concurrent else self._window.size
         self._watch.start()
 
     async def _spawn(self) -> Worker:
@@ -134,10 +141,15 @@ class ProcessInstance:
             raise UnavailableError(
                 f"cannot start a worker for '{self.name}': {error.strerror or type(error).__name__}"
             ) from error
-        self._worker = Worker(
-            self.name, handle, self._launcher, on_result=self._on_result, on_end=self._on_end
-        )
-        return self._worker
+        handlers: dict[int, Callable[[memoryview], None]] = {
+            frames.RESULT: self._on_result,
+            frames.RESPONSE: self._on_response,
+        }
+        worker = Worker(self.name, handle, self._launcher, handlers=handlers, on_end=self._on_end)
+        self._calls = WorkerCalls(self.name, worker, self._codec, self._models)
+        handlers.update(self._calls.handlers)
+        self._worker = worker
+        return worker
 
     async def stop(self) -> None:
         """Finish what is in flight, let the model finalize, end the process."""
@@ -210,28 +222,33 @@ class ProcessInstance:
         for slot, request in zip(flight.slots, flight.batch.requests, strict=True):
             if worker.board is not None:
                 worker.board.clear(slot)
-                request.stream.when_cancelled(worker.board.cancel, slot)
+                request.stream.attach(slot, worker.board.cancel, worker.board.pause)
             parts.append(self._codec.encode(request, worker, slot))
         return parts
 
     def _on_result(self, body: memoryview) -> None:
         flight_id, count = frames.BATCH.unpack_from(body)
-        times = frames.TIMES.unpack_from(body, frames.BATCH.size)
         expected = len(self._flights.flying(flight_id).batch.requests)
         worker = self._worker
         assert worker is not None
         if count != expected:
             raise InternalError(f"worker '{self.name}' answered {count} of {expected} requests")
-        position = frames.BATCH.size + frames.TIMES.size
-        responses = [self._codec.decode(part, worker) for part in frames.decode_parts(body, position, count)]
-        self._flights.arrive(flight_id, Outcome(responses, *times))
-        self._window.note(sum(times))
-        if self.capacity:
+        outcome = self._codec.decode_result(body, worker)
+        if self.capacity and not self._concurrent:
+            elapsed_ns = outcome.compute_input_ns + outcome.compute_infer_ns + outcome.compute_output_ns
+            self._window.note(elapsed_ns)
             self.capacity = self._window.size
+        self._flights.arrive(flight_id, outcome)
         if self._breaker.state is BreakerState.HALF_OPEN:
             self._breaker.record_success()
         if self._deadline is not None:
             self._next_deadline(self._deadline)
+
+    def _on_response(self, body: memoryview) -> None:
+        flight_id, position, _ = frames.SENT.unpack_from(body)
+        assert self._worker is not None
+        response, final = self._codec.decode_response(body, self._worker)
+        self._flights.respond(flight_id, position, response, final=final)
 
     def _next_deadline(self, deadline: Deadline) -> None:
         if self._flights.oldest:
@@ -241,6 +258,13 @@ class ProcessInstance:
 
     def _finished(self, batch: Batch, outcome: Outcome) -> None:
         self.in_flight -= 1
+        self._answered(batch, outcome)
+
+    def _landed(self) -> None:
+        self.in_flight -= 1
+        self._on_available()
+
+    def _answered(self, batch: Batch, outcome: Outcome) -> None:
         batch.done(batch, outcome)
         if not len(self._flights):
             self._drained.set()
@@ -274,12 +298,19 @@ class ProcessInstance:
             self._deadline.stop()
         delay_s = self._count_crash(how)
         logger.error("worker of '%s' %s; restart in %.2f s", self.name, how, delay_s)
-        current = worker.board.current() if worker.board is not None else self._flights.oldest
-        self._flights.crash(current, error, retry=retry)
+        if self._calls is not None:
+            self._calls.end()
+        self._flights.crash(self._to_blame(worker), error, retry=retry)
         self._refuse_if_broken()
         self._restart = asyncio.get_running_loop().create_task(
             self._come_back(worker, delay_s), name=f"restart-{self.name}"
         )
+
+    def _to_blame(self, worker: Worker) -> int | None:
+        """The batch that ran when the worker ended; None for all that it held."""
+        if self._concurrent:
+            return None
+        return worker.board.current() if worker.board is not None else self._flights.oldest
 
     def _count_crash(self, how: str) -> float:
         self.last_end = how

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from tritium.core.interfaces import Outcome
 from tritium.core.request import InferenceRequest
-from tritium.core.response import InferenceResponse
+from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.tensor import DATATYPES, DataType, Tensor
-from tritium.errors import InternalError, error_of
+from tritium.errors import ErrorCode, InternalError, error_of
 from tritium.execution.worker import Worker
+from tritium.worker_root.tritium_worker import frames
 from tritium.worker_root.tritium_worker.arena import THRESHOLD_BYTES
 from tritium.worker_root.tritium_worker.frames import INLINE, Buffer, Part, PartView
 
 _CACHE_ENTRIES = 1024  # forms of requests and responses that are remembered; then the cache starts anew
+_NO_TENSORS = b"[[],[]]"
 _encode = msgspec.json.Encoder().encode
 
 TensorSpec = tuple[str, DataType, tuple[int, ...], int]
@@ -40,17 +44,8 @@ class WireCodec:
         spec, meta, large = known
         if not large:
             return spec, meta, (), [tensor.buffer for tensor in request.inputs], slot
-        inline: list[Buffer] = []
-        places: list[int] = []
-        for tensor in request.inputs:
-            place = None
-            if len(tensor.buffer) >= THRESHOLD_BYTES and worker.inputs is not None:
-                place = worker.inputs.place(memoryview(tensor.buffer))
-            if place is None:
-                inline.append(tensor.buffer)
-                place = INLINE
-            places.append(place)
-        return spec, meta, tuple(places), inline, slot
+        places, inline = _place(request.inputs, worker)
+        return spec, meta, places, inline, slot
 
     def _remember(self, request: InferenceRequest) -> tuple[bytes, bytes, bool]:
         """Spec, meta, and whether there are large tensors; kept if the request has a form to know it by."""
@@ -63,6 +58,58 @@ class WireCodec:
                 self._forms.clear()
             self._forms[request.form] = known
         return known
+
+    def decode_result(self, body: memoryview, worker: Worker) -> Outcome:
+        """A RESULT frame behind its BATCH; ``delivered`` are the requests that senders answer."""
+        _, count = frames.BATCH.unpack_from(body)
+        times = frames.TIMES.unpack_from(body, frames.BATCH.size)
+        parts = frames.decode_parts(body, frames.BATCH.size + frames.TIMES.size, count)
+        outcome = Outcome([self.decode(part, worker) for part in parts], *times)
+        if any(part[4] for part in parts):
+            outcome.delivered = frozenset(i for i, part in enumerate(parts) if part[4] == frames.OPEN)
+            outcome.again = frozenset(i for i, part in enumerate(parts) if part[4] == frames.AGAIN)
+        return outcome
+
+    def decode_response(self, body: memoryview, worker: Worker) -> tuple[InferenceResponse, bool]:
+        """What a RESPONSE frame carries, and whether it is the last one for its request."""
+        _, _, flags = frames.SENT.unpack_from(body)
+        final = bool(flags & frames.FINAL)
+        if flags & frames.EMPTY:
+            return InferenceResponse(empty=True), final
+        (part,) = frames.decode_parts(body, frames.SENT.size, 1)
+        return self.decode(part, worker), final
+
+    def encode_response(self, response: InferenceResponse, worker: Worker) -> Part:
+        """The part of a REPLY frame: what another model answered to the model in ``worker``."""
+        if response.error is not None:
+            code = min(response.error.code, ErrorCode.CANCELLED)  # what is beyond has no name in Triton's API
+            return _NO_TENSORS, _encode({"error": [int(code), str(response.error)]}), (), (), 0
+        spec = _encode(([(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in response.outputs], ()))
+        meta = _encode({"parameters": response.parameters}) if response.parameters else b""
+        places, inline = _place(response.outputs, worker)
+        return spec, meta, places, inline, 0
+
+    def decode_call(
+        self, part: PartView, worker: Worker, stream: ResponseStream
+    ) -> tuple[InferenceRequest, bool]:
+        """A request to another model from the part of a CALL frame, and whether it takes many responses."""
+        spec, meta_bytes, places, inline, _ = part
+        meta = msgspec.json.decode(meta_bytes)
+        tensors, requested = msgspec.json.decode(spec)
+        specs = [(n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors]
+        request = InferenceRequest(
+            meta["model"],
+            _tensors(specs, places, inline, worker),
+            stream,
+            meta["version"] if meta["version"] > 0 else None,
+            meta["id"],
+            tuple(requested),
+            meta["parameters"],
+            meta["correlation_id"],
+            meta["flags"],
+            timeout_us=meta["timeout_us"],
+        )
+        return request, meta["decoupled"]
 
     def decode(self, part: PartView, worker: Worker) -> InferenceResponse:
         """A response from a part of a RESULT frame; its tensors are views of the frame or of the arena."""
@@ -77,18 +124,7 @@ class WireCodec:
         specs = self._parsed.get(spec)
         if specs is None:
             specs = self._parse(spec)
-        position = 0
-        for index, (name, datatype, shape, nbytes) in enumerate(specs):
-            if places and places[index] != INLINE:
-                if worker.outputs is None:
-                    raise InternalError(
-                        f"worker '{worker.name}' placed a tensor in shared memory that it has not"
-                    )
-                buffer = worker.outputs.view(places[index], nbytes)
-            else:
-                buffer = inline[position : position + nbytes]
-                position += nbytes
-            response.outputs.append(Tensor(name, datatype, shape, buffer))
+        response.outputs = _tensors(specs, places, inline, worker)
         return response
 
     def _parse(self, spec: bytes) -> list[TensorSpec]:
@@ -99,6 +135,45 @@ class WireCodec:
             (n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors
         ]
         return parsed
+
+
+def _place(tensors: Sequence[Tensor], worker: Worker) -> tuple[tuple[int, ...], list[Buffer]]:
+    """Where each tensor is in the worker's input arena, INLINE for the rest; and the rest."""
+    inline: list[Buffer] = []
+    places: list[int] = []
+    for tensor in tensors:
+        place = None
+        if len(tensor.buffer) >= THRESHOLD_BYTES and worker.inputs is not None:
+            place = worker.inputs.place(memoryview(tensor.buffer))
+        if place is None:
+            inline.append(tensor.buffer)
+            place = INLINE
+        places.append(place)
+    return () if len(inline) == len(places) else tuple(places), inline
+
+
+def _tensors(
+    specs: Sequence[TensorSpec], places: Sequence[int], inline: memoryview, worker: Worker
+) -> list[Tensor]:
+    """Views of a frame and of the worker's output arena.
+
+    Raises:
+        InternalError: the worker has no arena.
+    """
+    tensors = []
+    position = 0
+    for index, (name, datatype, shape, nbytes) in enumerate(specs):
+        if places and places[index] != INLINE:
+            if worker.outputs is None:
+                raise InternalError(
+                    f"worker '{worker.name}' placed a tensor in shared memory that it has not"
+                )
+            buffer = worker.outputs.view(places[index], nbytes)
+        else:
+            buffer = inline[position : position + nbytes]
+            position += nbytes
+        tensors.append(Tensor(name, datatype, shape, buffer))
+    return tensors
 
 
 def _meta(request: InferenceRequest) -> bytes:

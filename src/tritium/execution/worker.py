@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -31,7 +31,7 @@ class Worker:
     """A running worker. Tells its owner of results, and once of its end.
 
     Args:
-        on_result: called with the body of each RESULT frame.
+        handlers: by kind, what is called with the bodies of frames that are not the worker's own business.
         on_end: called once, with how the process ended; not after ``close``.
     """
 
@@ -41,7 +41,7 @@ class Worker:
         handle: WorkerHandle,
         launcher: Launcher,
         *,
-        on_result: Callable[[memoryview], None],
+        handlers: Mapping[int, Callable[[memoryview], None]],
         on_end: Callable[[str], None],
     ) -> None:
         self.name = name
@@ -51,7 +51,8 @@ class Worker:
         self.board = Board(handle.board_fd) if handle.board_fd >= 0 else None
         self._handle = handle
         self._launcher = launcher
-        self._on_result = on_result
+        self._handlers = handlers
+        self._flush_planned = False
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._sock = handle.sock
@@ -107,6 +108,16 @@ class Worker:
                 return
             self._loop.add_writer(self._sock.fileno(), self._writable)
         self._backlog.extend(buffers)
+
+    def flush_soon(self) -> None:
+        """Send what is queued at the end of this turn of the loop."""
+        if not self._flush_planned:
+            self._flush_planned = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_planned = False
+        self.flush()
 
     def stopped(self) -> bool:
         """Whether the process is stopped by a signal, and so will not come back by itself (Linux)."""
@@ -168,8 +179,9 @@ class Worker:
         try:
             # A copy, for outputs are views of it that live until they are sent.
             for kind, body in self._frames.feed(memoryview(bytes(self._piece[:count]))):
-                if kind == frames.RESULT:
-                    self._on_result(body)
+                handler = self._handlers.get(kind)
+                if handler is not None:
+                    handler(body)
                 else:
                     self._control(kind, body)
         except Exception:  # a worker that sends nonsense is a dead worker

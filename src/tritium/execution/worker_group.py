@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tritium.core.interfaces import ModelAccess
 from tritium.errors import TritiumError
 from tritium.execution.launcher import Launcher
 from tritium.execution.process import InstanceState, ProcessInstance, WorkerPlan
@@ -25,8 +26,9 @@ class _Owner:
 class WorkerGroup:
     """Instances in worker processes, from the first one that completes the configuration to all of them."""
 
-    def __init__(self, name: str, plan: WorkerPlan, launcher: Launcher) -> None:
+    def __init__(self, name: str, plan: WorkerPlan, launcher: Launcher, models: ModelAccess) -> None:
         self._plan = plan
+        self._models = models
         self._launcher = launcher
         self._breaker = CrashBreaker()
         self._codec = WireCodec()
@@ -42,6 +44,7 @@ class WorkerGroup:
             on_available=lambda: self._owner.on_available(),
             on_broken=self._broken,
             codec=self._codec,
+            models=self._models,
         )
 
     async def autocomplete(self, document: dict[str, Any]) -> dict[str, Any]:

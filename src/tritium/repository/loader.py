@@ -12,6 +12,7 @@ import msgspec
 from tritium.backends.api import InstanceContext, ThreadBackend, WorkerBackend
 from tritium.config.document import document_of
 from tritium.config.pbtxt import config_from_document
+from tritium.core.interfaces import ModelAccess
 from tritium.core.model import Model
 from tritium.core.model_config import ModelConfig
 from tritium.core.reshape import output_reshape
@@ -42,11 +43,16 @@ class LoadOptions:
 
 
 class ModelLoader:
-    """Loads versions of models. One per server."""
+    """Loads versions of models. One per server.
 
-    def __init__(self, options: LoadOptions, launcher: Launcher) -> None:
+    Args:
+        models: what models that run may ask for.
+    """
+
+    def __init__(self, options: LoadOptions, launcher: Launcher, models: ModelAccess) -> None:
         self._options = options
         self._launcher = launcher
+        self._models = models
         self._completions = Completions()
 
     async def load(
@@ -115,7 +121,7 @@ class ModelLoader:
         model = {"directory": str(entry.directory.resolve()), "version": str(version),
                  "filename": config.default_model_filename or "model.py", "name": config.name}  # fmt: skip
         plan = WorkerPlan(backend.command(config), model, {}, self._options.worker_stopped_limit_s)
-        group = WorkerGroup(config.name, plan, self._launcher)
+        group = WorkerGroup(config.name, plan, self._launcher, self._models)
         try:
             if self._options.prepare.auto_complete:
                 completed = await group.autocomplete(document_of(config))

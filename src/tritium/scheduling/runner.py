@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from tritium.core.interfaces import Batch, ModelInstance, Outcome
 from tritium.core.request import InferenceRequest
 from tritium.core.reshape import Reshape
+from tritium.core.response import InferenceResponse
 from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.errors import TritiumError, UnavailableError
 from tritium.scheduling.policy import BatchPolicy
@@ -117,7 +118,7 @@ class BatchRunner:
             if given is not None and given is not instance:
                 given.flush()
             given = instance
-            instance.execute(Batch(requests, rows, now_ns, self._done))
+            instance.execute(Batch(requests, rows, now_ns, self._done, self._sent))
         if given is not None:
             given.flush()
         self._report_cancelled()
@@ -131,19 +132,38 @@ class BatchRunner:
                 best = instance
         return best
 
+    def _sent(self, request: InferenceRequest, response: InferenceResponse, final: bool) -> None:
+        if self._output_reshape is not None:
+            self._output_reshape.apply(response.outputs)
+        request.stream.send(response, final=final)
+
     def _done(self, batch: Batch, outcome: Outcome) -> None:
         self._running -= 1
         now_ns = self._now_ns()
-        for request, response in zip(batch.requests, outcome.responses, strict=True):
-            if self._output_reshape is not None:
-                self._output_reshape.apply(response.outputs)
-            request.stream.send(response, final=True)
+        if outcome.delivered or outcome.again:
+            self._answer_rest(batch, outcome, now_ns)
+        else:
+            for request, response in zip(batch.requests, outcome.responses, strict=True):
+                if self._output_reshape is not None:
+                    self._output_reshape.apply(response.outputs)
+                request.stream.send(response, final=True)
         # Clients first: nobody can ask for statistics before this returns.
         self._statistics.record_batch(batch, outcome, now_ns=now_ns, wall_ms=time.time_ns() // 1_000_000)
         if len(self._policy):
             self.wake()
         elif self._stopping:
             self._note_drained()
+
+    def _answer_rest(self, batch: Batch, outcome: Outcome, now_ns: int) -> None:
+        """Answer the requests that have no answer yet, and queue again those that the model gave back."""
+        for place, request in enumerate(batch.requests):
+            if place in outcome.again:
+                try:
+                    self._policy.add(request, now_ns // 1000)
+                except TritiumError as error:
+                    request.stream.fail(error)
+            elif place not in outcome.delivered:
+                self._sent(request, outcome.responses[place], True)
 
     def _report_cancelled(self) -> None:
         cancelled = self._policy.take_cancelled()

@@ -17,12 +17,14 @@ from tritium_worker.dtypes import (
 )
 from tritium_worker.errors import TritonError, TritonModelException
 from tritium_worker.logger import Logger
+from tritium_worker.metrics import Metric, MetricFamily
 from tritium_worker.model_config import ModelConfig
+from tritium_worker.models import is_model_ready, load_model, unload_model
 from tritium_worker.process import PROCESS
-from tritium_worker.request import RELEASE_ALL, RELEASE_RESCHEDULE, InferenceRequest
+from tritium_worker.request import RELEASE_ALL, RELEASE_RESCHEDULE, InferenceRequest, PreferredMemory
 from tritium_worker.response import InferenceResponse
+from tritium_worker.sender import FINAL
 from tritium_worker.tensor import Tensor
-from tritium_worker.unavailable import MetricFamily, PreferredMemory, is_model_ready, load_model, unload_model
 
 __all__ = [
     "TRITONSERVER_MEMORY_CPU",
@@ -36,6 +38,7 @@ __all__ = [
     "InferenceRequest",
     "InferenceResponse",
     "Logger",
+    "Metric",
     "MetricFamily",
     "ModelConfig",
     "PreferredMemory",
@@ -65,7 +68,7 @@ TRITONSERVER_REQUEST_FLAG_SEQUENCE_START = 1
 TRITONSERVER_REQUEST_FLAG_SEQUENCE_END = 2
 TRITONSERVER_REQUEST_RELEASE_ALL = RELEASE_ALL
 TRITONSERVER_REQUEST_RELEASE_RESCHEDULE = RELEASE_RESCHEDULE
-TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
+TRITONSERVER_RESPONSE_COMPLETE_FINAL = FINAL
 TRITONSERVER_MEMORY_CPU = 0
 TRITONSERVER_MEMORY_GPU = 1
 

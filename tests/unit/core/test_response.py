@@ -5,6 +5,10 @@ from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.errors import InternalError
 
 
+def ignore(slot: int, paused: bool) -> None:
+    pass
+
+
 def test_the_last_response_is_marked_final() -> None:
     answers = Answers()
     stream = ResponseStream(answers)
@@ -45,8 +49,8 @@ def test_after_cancelling_nothing_is_delivered_and_answering_is_no_error() -> No
 def test_who_runs_the_request_is_told_once_when_it_is_cancelled() -> None:
     stream = ResponseStream(Answers())
     told: list[int] = []
-    stream.when_cancelled(told.append, 1)
-    stream.when_cancelled(told.append, 2)
+    stream.attach(1, told.append, ignore)
+    stream.attach(2, told.append, ignore)
     stream.cancel()
     stream.cancel()
     assert told == [2]
@@ -55,8 +59,20 @@ def test_who_runs_the_request_is_told_once_when_it_is_cancelled() -> None:
 def test_cancelling_a_finished_stream_does_nothing() -> None:
     stream = ResponseStream(Answers())
     told: list[int] = []
-    stream.when_cancelled(told.append, 1)
+    stream.attach(1, told.append, ignore)
     stream.send(InferenceResponse(), final=True)
     stream.cancel()
     assert not stream.cancelled
     assert told == []
+
+
+def test_who_runs_the_request_is_told_when_its_owner_cannot_keep_up() -> None:
+    stream = ResponseStream(Answers())
+    told: list[tuple[int, bool]] = []
+    stream.attach(3, lambda slot: None, lambda slot, paused: told.append((slot, paused)))
+    stream.pause(True)
+    assert stream.paused
+    stream.pause(False)
+    stream.send(InferenceResponse(), final=True)
+    stream.pause(True)
+    assert told == [(3, True), (3, False)]

@@ -6,7 +6,7 @@ from tritium.core.response import InferenceResponse
 from tritium.core.statistics import Duration, FailureReason, ModelStatistics
 from tritium.errors import InternalError
 
-TIMES = {"compute_input_ns": 1, "compute_infer_ns": 20, "compute_output_ns": 300}
+TIMES = (1, 20, 300)  # input, infer, output
 
 
 def batch_of(*rows: int) -> Batch:
@@ -15,7 +15,7 @@ def batch_of(*rows: int) -> Batch:
 
 
 def record(statistics: ModelStatistics, batch: Batch, *responses: InferenceResponse) -> None:
-    statistics.record_batch(batch, Outcome(list(responses), **TIMES), now_ns=1100, wall_ms=77)
+    statistics.record_batch(batch, Outcome(list(responses), *TIMES), now_ns=1100, wall_ms=77)
 
 
 def test_a_model_that_never_ran_has_zeros_and_all_reasons() -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.builders import Answers
 from tritium.core.interfaces import Batch, Outcome
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.errors import WorkerDiedError
 from tritium.execution.flights import Flights
+from tritium.worker_root.tritium_worker.board import SLOTS
 
 DIED = WorkerDiedError("the worker died")
 
@@ -102,3 +104,81 @@ def test_slots_of_flights_in_the_air_do_not_overlap() -> None:
     batches = [tower.flights.plan(tower.send(n)[1]).slots for n in (1, 5, 2)]
     taken = [slot for slots in batches for slot in slots]
     assert len(set(taken)) == len(taken)
+
+
+def left_open(count: int, *places: int) -> Outcome:
+    outcome = answers(count)
+    outcome.delivered = frozenset(places)
+    return outcome
+
+
+def test_a_batch_with_requests_left_to_senders_lands_first_and_is_done_when_they_are_answered() -> None:
+    events: list[str] = []
+    flights = Flights(
+        lambda batch, outcome: events.append("finished"),
+        lambda: events.append("landed"),
+        lambda batch, outcome: events.append(f"answered {sorted(outcome.delivered)}"),
+    )
+    answered = Answers()
+    requests = [InferenceRequest("m", [], ResponseStream(answered)) for _ in range(2)]
+    flight_id = flights.depart(flights.plan(Batch(requests, 2, 0, lambda batch, outcome: None)))
+    flights.respond(flight_id, 0, InferenceResponse(parameters={"n": 1}), final=False)
+    flights.arrive(flight_id, left_open(2, 0, 1))
+    flights.respond(flight_id, 1, InferenceResponse(empty=True), final=True)
+    assert events == ["landed"]
+    flights.respond(flight_id, 0, InferenceResponse(empty=True), final=True)
+    assert events == ["landed", "answered [0, 1]"]
+    assert answered.finals == [False, True, True]
+    assert len(flights) == 0
+
+
+def test_a_batch_whose_senders_were_quick_is_finished_when_it_arrives() -> None:
+    tower = Tower()
+    flight_id, batch = tower.send(1)
+    last = InferenceResponse(parameters={"n": 7})
+    tower.flights.respond(flight_id, 0, last, final=True)
+    tower.flights.respond(flight_id, 0, InferenceResponse(), final=True)
+    tower.flights.arrive(flight_id, left_open(1, 0))
+    assert tower.done[0][1].responses == [last]
+    assert batch.requests[0].stream.closed
+
+
+def test_a_crash_fails_what_senders_have_not_answered() -> None:
+    tower = Tower()
+    flight_id, batch = tower.send(2)
+    tower.flights.respond(flight_id, 1, InferenceResponse(), final=True)
+    tower.flights.arrive(flight_id, left_open(2, 0, 1))
+    tower.flights.crash(0, DIED, retry=True)
+    assert batch.requests[0].stream.closed
+    assert len(tower.flights) == 0
+
+
+def test_a_batch_that_has_answered_in_part_is_not_run_again() -> None:
+    tower = Tower()
+    flight_id, _ = tower.send(2)
+    tower.flights.respond(flight_id, 0, InferenceResponse(), final=False)
+    tower.flights.crash(flight_id, DIED, retry=True)
+    assert [response.error for response in tower.done[0][1].responses] == [DIED, DIED]
+    assert tower.flights.release() == []
+
+
+def test_a_worker_that_ran_batches_side_by_side_loses_all_of_them() -> None:
+    tower = Tower()
+    for _ in range(3):
+        tower.send(1)
+    tower.flights.crash(None, DIED, retry=True)
+    assert len(tower.done) == 3
+    assert tower.flights.release() == []
+
+
+def test_a_slot_stays_with_its_request_while_that_is_open() -> None:
+    tower = Tower()
+    first, _ = tower.send(1)
+    kept = tower.flights.flying(first).slots
+    tower.flights.arrive(first, left_open(1, 0))
+    seen = set()
+    for _ in range(SLOTS // 500 + 2):
+        flight_id, _ = tower.send(500)
+        seen.update(tower.flights.flying(flight_id).slots)
+        tower.flights.arrive(flight_id, answers(500))
+    assert not seen & set(kept)

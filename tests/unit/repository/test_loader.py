@@ -12,6 +12,7 @@ from tritium.core.model_config import ModelInstanceGroup
 from tritium.errors import ConfigError, TritiumError
 from tritium.execution.launcher import Launcher
 from tritium.repository.loader import LoadOptions, ModelLoader, available_cores, instance_names
+from tritium.repository.peers import Peers
 from tritium.repository.prepare import PrepareOptions
 from tritium.repository.scan import scan_model
 
@@ -27,7 +28,7 @@ async def load(
     """What came of each version, and the versions in the order in which they were begun."""
     launcher, begun = Launcher(), list[int]()
     try:
-        loader = ModelLoader(LoadOptions(PrepareOptions(), max_queue_size, 5.0), launcher)
+        loader = ModelLoader(LoadOptions(PrepareOptions(), max_queue_size, 5.0), launcher, Peers())
         return await loader.load(scan_model(directory), begun.append), begun
     finally:
         launcher.close()

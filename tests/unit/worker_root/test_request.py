@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 
 from tritium_worker.board import BYTES, Board
+from tritium_worker.channel import Channel
 from tritium_worker.errors import TritonModelException
+from tritium_worker.replies import Replies
 from tritium_worker.request import InferenceRequest
+from tritium_worker.sender import Origin
 from tritium_worker.tensor import Tensor
 
 
@@ -17,8 +21,8 @@ def tensor(name: str = "IN") -> Tensor:
     return Tensor(name, np.zeros(1, dtype=np.float32))
 
 
-def received(meta: dict[str, Any] | None = None, cancel: tuple[Board, int] | None = None) -> InferenceRequest:
-    return InferenceRequest._received([tensor()], ["OUT"], {} if meta is None else meta, cancel)
+def received(meta: dict[str, Any] | None = None, origin: Origin | None = None) -> InferenceRequest:
+    return InferenceRequest._received([tensor()], ["OUT"], {} if meta is None else meta, origin)
 
 
 def outgoing(**changes: Any) -> InferenceRequest:
@@ -65,10 +69,11 @@ def test_flags_can_be_set_without_touching_other_requests() -> None:
 
 
 def test_a_request_sees_its_client_leave() -> None:
-    with tempfile.TemporaryFile() as page:
+    with tempfile.TemporaryFile() as page, socket.socket() as sock:
         page.truncate(BYTES)
         board = Board(page.fileno())
-        request = received(cancel=(board, 7))
+        origin = Origin(Replies(Channel(sock, -1, -1, 0)), 1, 0, 7, board, decoupled=False)
+        request = received(origin=origin)
         assert not request.is_cancelled()
         board.cancel(7)
         assert request.is_cancelled()
@@ -109,8 +114,8 @@ def test_models_build_requests_with_tritons_arguments() -> None:
         ({"parameters": {"a": []}}, TypeError, "'a' must be a str, int, float or bool, got list"),
         (
             {"preferred_memory": object()},
-            TritonModelException,
-            r"^InferenceRequest\(preferred_memory\) is not available in this version of tritium.$",
+            TypeError,
+            r"^InferenceRequest\(preferred_memory\): expected a pb_utils.PreferredMemory, got object$",
         ),
     ],
 )
@@ -120,25 +125,22 @@ def test_wrong_arguments_are_refused(changes: dict[str, Any], error: type[Except
 
 
 @pytest.mark.parametrize(
-    ("use", "feature"),
-    [
-        (lambda request: request.exec(), "InferenceRequest.exec"),
-        (lambda request: request.exec(decoupled=True), "InferenceRequest.exec"),
-        (lambda request: request.async_exec(), "InferenceRequest.async_exec"),
-        (lambda request: request.get_response_sender(), "InferenceRequest.get_response_sender"),
-        (lambda request: request.set_release_flags(2), "TRITONSERVER_REQUEST_RELEASE_RESCHEDULE"),
-    ],
+    "use", [lambda request: request.exec(), lambda request: request.exec(decoupled=True)]
 )
-def test_what_is_not_built_says_so(use: Callable[[InferenceRequest], Any], feature: str) -> None:
-    with pytest.raises(
-        TritonModelException, match=f"^{feature} is not available in this version of tritium.$"
-    ):
+def test_without_a_server_no_model_can_be_asked(use: Callable[[InferenceRequest], Any]) -> None:
+    with pytest.raises(TritonModelException, match="there is no server to ask"):
         use(outgoing())
 
 
-def test_the_default_release_is_accepted_and_unknown_ones_are_not() -> None:
+def test_a_request_that_a_model_made_has_no_response_sender() -> None:
+    with pytest.raises(TritonModelException, match="this request was not received from the server"):
+        outgoing().get_response_sender()
+
+
+def test_both_releases_are_accepted_and_unknown_ones_are_not() -> None:
     request = received()
     request.set_release_flags(1)
+    request.set_release_flags(2)
     with pytest.raises(
         TritonModelException, match=r"expected TRITONSERVER_REQUEST_RELEASE_ALL \(1\) or .* got 4"
     ):

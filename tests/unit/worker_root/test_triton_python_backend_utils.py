@@ -114,23 +114,24 @@ def test_there_is_no_model_directory_before_a_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("use", "feature"),
+    "use",
     [
-        (
-            lambda: pb_utils.MetricFamily(name="n", description="d", kind=pb_utils.MetricFamily.GAUGE),
-            "MetricFamily",
-        ),
-        (lambda: pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_GPU, 0), "PreferredMemory"),
-        (lambda: pb_utils.load_model(model_name="x"), "load_model"),
-        (lambda: pb_utils.unload_model(model_name="x"), "unload_model"),
-        (lambda: pb_utils.is_model_ready("x"), "is_model_ready"),
+        lambda: pb_utils.MetricFamily(name="n", description="d", kind=pb_utils.MetricFamily.GAUGE),
+        lambda: pb_utils.load_model(model_name="x"),
+        lambda: pb_utils.unload_model(model_name="x"),
+        lambda: pb_utils.is_model_ready("x"),
     ],
 )
-def test_what_is_not_built_says_so(use: Callable[[], Any], feature: str) -> None:
-    with pytest.raises(
-        pb_utils.TritonModelException, match=f"^{feature} is not available in this version of tritium.$"
-    ):
+def test_without_a_server_nothing_can_be_asked_of_it(use: Callable[[], Any]) -> None:
+    with pytest.raises(pb_utils.TritonModelException, match="there is no server to ask"):
         use()
+
+
+@pytest.mark.parametrize("arguments", [(7,), (0, "gpu0")])
+def test_an_unknown_preferred_memory_is_refused(arguments: tuple[Any, ...]) -> None:
+    assert pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_GPU, 0).preferred_memory_type == 1
+    with pytest.raises(pb_utils.TritonModelException, match="expected TRITONSERVER_MEMORY_CPU"):
+        pb_utils.PreferredMemory(*arguments)
 
 
 def test_every_metric_kind_has_a_constant() -> None:

@@ -9,7 +9,7 @@ from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
 from tritium.core.response import ResponseStream
 from tritium.core.tensor import Buffer, DataType
-from tritium.errors import InvalidArgumentError, TritiumError
+from tritium.errors import InvalidArgumentError, TritiumError, UnsupportedError
 from tritium.frontends.http.compression import decompress, preferred_coding
 from tritium.frontends.http.exchange import JSON, Exchange
 from tritium.frontends.http.head import RequestHead
@@ -64,6 +64,8 @@ class InferCall:
             if view[: len(known.document)] == known.document:
                 self._start_known(exchange, known, view)
                 return
+        if model.config.decoupled:
+            raise UnsupportedError("HTTP end point doesn't support models with decoupled transaction policy")
         if self._coding in ("gzip", "deflate"):
             self._own(self._start_off_loop(exchange, model))
         elif self._coding not in ("", "identity"):

@@ -1,4 +1,4 @@
-"""One shared page between a server and a worker: which batch runs, and which requests were cancelled."""
+"""One shared page between a server and a worker: which batch runs, and what clients do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ _CURRENT = struct.Struct("<I")
 _FLAGS_AT = 64
 SLOTS = 65536 - _FLAGS_AT  # more than can be in flight
 BYTES = 65536
+_CANCELLED = 1
+_PAUSED = 2
 
 
 class Board:
@@ -31,8 +33,17 @@ class Board:
 
     def cancel(self, slot: int) -> None:
         """The client of the request in ``slot`` has gone."""
-        self._map[_FLAGS_AT + slot] = 1
+        self._map[_FLAGS_AT + slot] |= _CANCELLED
 
     def cancelled(self, slot: int) -> bool:
         """Whether the client of a request in flight has gone."""
-        return bool(self._map[_FLAGS_AT + slot])
+        return bool(self._map[_FLAGS_AT + slot] & _CANCELLED)
+
+    def pause(self, slot: int, paused: bool) -> None:
+        """The client of the request in ``slot`` reads slower than it is answered, or can take more."""
+        flags = self._map[_FLAGS_AT + slot]
+        self._map[_FLAGS_AT + slot] = flags | _PAUSED if paused else flags & ~_PAUSED
+
+    def paused(self, slot: int) -> bool:
+        """Whether no more responses should be sent for now."""
+        return bool(self._map[_FLAGS_AT + slot] & _PAUSED)

@@ -7,7 +7,8 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from tritium_worker import frames
 from tritium_worker.arena import THRESHOLD_BYTES, ArenaReader, ArenaWriter
@@ -39,28 +40,71 @@ class Channel:
         self._queued = 0  # results since the last read
         self._lock = threading.Lock()
         self._waiting: List[Buffer] = []
+        self._left: Deque[List[Buffer]] = deque()  # by ``leave``
         self._flushed_ns = 0
         self._parsed: Dict[bytes, Tuple[List[TensorSpec], List[str]]] = {}
-        self._encoded: Dict[Tuple[TensorSpec, ...], bytes] = {}
+        self._encoded: Dict[Tuple[Tuple[TensorSpec, ...], Tuple[str, ...]], bytes] = {}
 
-    def receive(self) -> Iterator[Tuple[int, memoryview]]:
+    def receive(self) -> List[Tuple[int, memoryview]]:
         """The frames of the next piece of the stream, good until the next call. Ends with the server."""
+        self._linger.note(self._queued)
+        self._queued = 0
+        self._linger.wait()
+        return self._feed(self._piece[: self._count(self._sock.recv_into, self._piece)])
+
+    def receive_apart(self) -> List[Tuple[int, memoryview]]:
+        """The same in memory of their own: what ``receive`` gave stays good."""
+        piece = bytearray(_RECEIVE_BYTES)
+        return self._feed(memoryview(piece)[: self._count(self._sock.recv_into, piece)])
+
+    def receive_now(self) -> List[Tuple[int, memoryview]]:
+        """As ``receive_apart``, without waiting: nothing when there is nothing."""
+        piece = bytearray(_RECEIVE_BYTES)
         try:
-            self._linger.note(self._queued)
-            self._queued = 0
-            self._linger.wait()
-            count = self._sock.recv_into(self._piece)
+            count = self._count(self._sock.recv_into, piece, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        return self._feed(memoryview(piece)[:count])
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for an event loop."""
+        return self._sock.fileno()
+
+    def _count(self, receive: Callable[..., int], *args: Any) -> int:
+        try:
+            count = receive(*args)
         except ConnectionError:
             count = 0
         if not count:
             os._exit(0)
-        return self._reader.feed(self._piece[:count])
+        return count
+
+    def _feed(self, piece: memoryview) -> List[Tuple[int, memoryview]]:
+        return list(self._reader.feed(piece))
 
     def send_control(self, kind: int, body: Dict[str, Any]) -> None:
         """Send a JSON frame, behind whatever waits."""
         encoded = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        self.send([frames.HEAD.pack(len(encoded), kind), encoded])
+
+    def send(self, buffers: Sequence[Buffer]) -> None:
+        """Send now, behind whatever waits."""
         with self._lock:
-            self._send([*self._take_waiting(), frames.HEAD.pack(len(encoded), kind), encoded])
+            self._send([*self._take_waiting(), *buffers])
+        self._send_left()
+
+    def leave(self, buffers: List[Buffer]) -> None:
+        """Send as soon as possible; safe in a finalizer, which may run while this thread is sending."""
+        self._left.append(buffers)
+        self._send_left()
+
+    def _send_left(self) -> None:
+        while self._left and self._lock.acquire(blocking=False):
+            try:
+                while self._left:
+                    self._send([*self._take_waiting(), *self._left.popleft()])
+            finally:
+                self._lock.release()
 
     def queue(self, buffers: Sequence[Buffer]) -> None:
         """Send soon: with the results that follow at once, or at ``flush``."""
@@ -69,6 +113,8 @@ class Channel:
             self._waiting.extend(buffers)
             if time.perf_counter_ns() - self._flushed_ns > _FLUSH_NS:
                 self._send(self._take_waiting())
+        if self._left:
+            self._send_left()
 
     def flush(self) -> None:
         """Send what waits, and the arena blocks that the model has let go of."""
@@ -78,12 +124,15 @@ class Channel:
                 self._waiting.append(frames.encode_release(released))
             if self._waiting:
                 self._send(self._take_waiting())
+        if self._left:
+            self._send_left()
 
     def release(self, body: memoryview) -> None:
         """The server is done with these blocks of the output arena."""
         if self._outputs is not None:
-            for offset in frames.decode_release(body):
-                self._outputs.release(offset)
+            with self._lock:
+                for offset in frames.decode_release(body):
+                    self._outputs.release(offset)
 
     def decode_tensors(self, part: PartView) -> Tuple[List[WireTensor], List[str]]:
         """Tensors of a request, writable, and the names of the outputs that it wants."""
@@ -113,26 +162,38 @@ class Channel:
         self._parsed[bytes(spec)] = known
         return known
 
-    def encode_tensors(self, tensors: Sequence[WireTensor], meta: bytes) -> Part:
-        """The part of a response with these outputs: large ones through the arena."""
+    def encode_tensors(
+        self, tensors: Sequence[WireTensor], meta: bytes, requested: Sequence[str] = ()
+    ) -> Part:
+        """The part of a response, or of a request to another model: large tensors go through the arena.
+
+        Args:
+            requested: the outputs that a request asks for.
+        """
         specs: List[TensorSpec] = []
         places: List[int] = []
         inline: List[Buffer] = []
         for name, datatype, shape, buffer in tensors:
             nbytes = len(buffer)
             specs.append((name, datatype, shape, nbytes))
-            place = self._outputs.place(buffer) if nbytes >= THRESHOLD_BYTES and self._outputs else None
+            place = self._place(buffer) if nbytes >= THRESHOLD_BYTES else None
             if place is None:
                 inline.append(buffer)
                 place = INLINE
             places.append(place)
-        key = tuple(specs)
+        key = tuple(specs), tuple(requested)
         spec = self._encoded.get(key)
         if spec is None:
             if len(self._encoded) >= _CACHE_ENTRIES:
                 self._encoded.clear()
-            spec = self._encoded[key] = json.dumps([specs, []]).encode()
+            spec = self._encoded[key] = json.dumps([specs, key[1]]).encode()
         return spec, meta, () if len(inline) == len(places) else tuple(places), inline, 0
+
+    def _place(self, buffer: memoryview) -> Optional[int]:
+        if self._outputs is None:
+            return None
+        with self._lock:
+            return self._outputs.place(buffer)
 
     def _take_waiting(self) -> List[Buffer]:
         taken, self._waiting = self._waiting, []

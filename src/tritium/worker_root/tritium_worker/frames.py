@@ -3,7 +3,14 @@
 A frame is ``HEAD`` (body length, kind) and a body. Control bodies are JSON. The two hot ones are binary:
 
 EXECUTE   BATCH (id, count), then per request PART and its spec, meta, places and inline tensor bytes
-RESULT    BATCH (id, count), TIMES, then per response the same
+RESULT    BATCH (id, count), TIMES, then per response the same; where a request's slot stands, ANSWERED, or
+          OPEN: the request is answered by RESPONSE frames, or AGAIN: it goes back to its scheduler
+
+A model that answers by response senders, and one that asks other models, add three:
+
+RESPONSE  SENT (batch id, position of the request in it, FINAL and EMPTY), then one part unless EMPTY
+CALL      SENT (call id, 0, 0), one part: a request, its model among the meta
+REPLY     SENT (call id, 0, FINAL and EMPTY), then one part unless EMPTY
 
     spec    JSON, the same bytes for all requests of the same form, so both sides cache what it means:
             [[[name, datatype, shape, bytes], ...], [requested outputs]]
@@ -21,6 +28,7 @@ Buffer = Union[bytes, bytearray, memoryview]
 HEAD = struct.Struct("<IBxxx")  # body length, kind
 BATCH = struct.Struct("<II")  # batch id, count
 TIMES = struct.Struct("<QQQ")  # compute input, infer, output in ns
+SENT = struct.Struct("<III")  # batch or call, position, flags
 PART = struct.Struct("<IIIQH")  # cancel slot, spec bytes, meta bytes, inline bytes, number of places
 
 EXECUTE = 1  # to the worker
@@ -32,6 +40,20 @@ LOG = 6  # from: {"level", "file", "line", "message"}
 STOP = 7  # to: finalize, answer, exit
 RELEASE = 8  # both ways: int64 offsets of arena blocks that the reader is done with
 FAILURE = 9  # from, before RESULT: {"traceback"} for the server's log
+RESPONSE = 10  # from: one response of a request, by its sender
+CALL = 11  # from: an inference for another model
+REPLY = 12  # to: one response to a CALL
+ABANDON = 13  # from: {"call"}: its responses are no longer wanted
+ASK = 14  # from: {"id", "what", ...}; answered by TOLD
+TOLD = 15  # to: {"id", ...}, with "error": [code, text] if it failed
+METRIC = 16  # from: {"metric", "op", "value"}; not answered
+
+FINAL = 1  # no response follows this one
+EMPTY = 2  # there is no response, only the end
+
+ANSWERED = 0
+OPEN = 1
+AGAIN = 2
 
 INLINE = -1
 
@@ -52,17 +74,34 @@ def encode_batch(
     if times is not None:
         buffers.append(times)
         total += len(times)
-    for spec, meta, places, inline, slot in parts:
-        inline_bytes = 0
-        for buffer in inline:
-            inline_bytes += len(buffer)
-        packed = struct.pack("<%dq" % len(places), *places) if places else b""
-        head = PART.pack(slot, len(spec), len(meta), inline_bytes, len(places))
-        buffers.append(head + spec + meta + packed)
-        buffers.extend(inline)
-        total += PART.size + len(spec) + len(meta) + len(packed) + inline_bytes
+    for part in parts:
+        total += _put(buffers, part)
     buffers[0] = HEAD.pack(total, kind)
     return buffers
+
+
+def encode_sent(
+    kind: int, sender_id: int, position: int, flags: int, part: Optional[Part] = None
+) -> List[Buffer]:
+    """The buffers of a RESPONSE, CALL or REPLY frame."""
+    buffers: List[Buffer] = [b"", SENT.pack(sender_id, position, flags)]
+    total = SENT.size
+    if part is not None:
+        total += _put(buffers, part)
+    buffers[0] = HEAD.pack(total, kind)
+    return buffers
+
+
+def _put(buffers: List[Buffer], part: Part) -> int:
+    """Append what is sent of ``part``: how many bytes."""
+    spec, meta, places, inline, slot = part
+    inline_bytes = 0
+    for buffer in inline:
+        inline_bytes += len(buffer)
+    packed = struct.pack("<%dq" % len(places), *places) if places else b""
+    buffers.append(PART.pack(slot, len(spec), len(meta), inline_bytes, len(places)) + spec + meta + packed)
+    buffers.extend(inline)
+    return PART.size + len(spec) + len(meta) + len(packed) + inline_bytes
 
 
 def decode_parts(body: memoryview, position: int, count: int) -> List[PartView]:

@@ -22,9 +22,8 @@ from tritium_worker.errors import HostError, TritonError
 from tritium_worker.failure import FailureReporter
 from tritium_worker.model_config import ModelConfig
 from tritium_worker.process import PROCESS
-from tritium_worker.request import InferenceRequest
+from tritium_worker.request import RELEASE_RESCHEDULE, InferenceRequest
 from tritium_worker.response import InferenceResponse
-from tritium_worker.tensor import Tensor
 
 __all__ = ["HostError", "ModelHost"]
 
@@ -52,6 +51,8 @@ class ModelHost:
         self._model: Any = None
         self._execute: Any = None
         self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self.decoupled = False  # any number of responses for a request, all by its sender
+        self.is_async = False  # ``execute`` is a coroutine function
 
     def load(self) -> None:
         """Import the file as ``<version>.<stem>``, with its version and model directories on ``sys.path``.
@@ -110,35 +111,45 @@ class ModelHost:
             if hasattr(self._model, "initialize"):
                 self._model.initialize(dict(args))
             self._execute = getattr(self._model, "execute", None)
+            self.is_async = inspect.iscoroutinefunction(self._execute)
+            policy = json.loads(args.get("model_config", "{}")).get("model_transaction_policy", {})
+            self.decoupled = bool(policy.get("decoupled", False))
         except BaseException as error:
             raise self._failures.host_error(error) from error
 
-    def execute(self, requests: Sequence[InferenceRequest]) -> List[InferenceResponse]:
+    def execute(self, requests: Sequence[InferenceRequest]) -> List[Optional[InferenceResponse]]:
         """Run one batch.
 
         Returns:
-            One response per request, in order; an error response where the model returned None.
+            Per request, in order: its response, or None where a response sender answers it, now or later, or
+            where it goes back to its scheduler.
 
         Raises:
-            HostError: for all requests: the model raised, has no ``execute``, or returned something else
-                than a list of as many responses.
+            HostError: for all requests: the model raised, has no ``execute``, or returned something else.
         """
         if self._execute is None:
             raise _internal(f"Python model {self._shown_path} does not implement `execute` method.")
         try:
             responses = self._execute(list(requests))
             if type(responses) is not list and inspect.isawaitable(responses):
-                responses = self._run(responses)
+                responses = self.loop().run_until_complete(_result(responses))
         except BaseException as error:
             raise self._failures.host_error(error) from error
-        return self._checked(responses, len(requests))
+        return self._checked(responses, requests)
 
-    @staticmethod
-    def filter_outputs(request: InferenceRequest, response: InferenceResponse) -> List[Tensor]:
-        """The outputs of ``response`` that ``request`` asked for; all of them if it named none."""
-        wanted = request._requested
-        outputs = response.output_tensors()
-        return [tensor for tensor in outputs if tensor._name in wanted] if wanted else outputs
+    async def execute_async(self, requests: Sequence[InferenceRequest]) -> List[Optional[InferenceResponse]]:
+        """As ``execute``, for an ``async def execute``, on the running loop."""
+        try:
+            responses = await self._execute(list(requests))
+        except BaseException as error:
+            raise self._failures.host_error(error) from error
+        return self._checked(responses, requests)
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the model's coroutines: one for its life, for the connections it keeps."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop
 
     def finalize(self) -> Optional[str]:
         """Call the model's ``finalize``, if any; the traceback for the log if it raised. Never raises."""
@@ -154,40 +165,59 @@ class ModelHost:
             return self._failures.host_error(error).traceback
         return None
 
-    def _run(self, awaitable: Awaitable[Any]) -> Any:
-        """The result of an ``async def execute``; one loop for the model's life, for its connections."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(awaitable)
-
-    def _checked(self, responses: Any, expected: int) -> List[InferenceResponse]:
+    def _checked(
+        self, responses: Any, requests: Sequence[InferenceRequest]
+    ) -> List[Optional[InferenceResponse]]:
         if responses is None:
-            return [self._no_response() for _ in range(expected)]
+            responses = [None] * len(requests)
+        elif self.decoupled:
+            raise _internal(
+                f"Python model '{self._name}' is using the decoupled mode and the execute function must "
+                "return None."
+            )
         if not isinstance(responses, list):
             raise _internal(f"Expected a list in the execute return, found type '{type(responses)}'.")
-        if len(responses) != expected:
+        if len(responses) != len(requests):
             raise _internal(
                 "Number of InferenceResponse objects do not match the number of InferenceRequest objects. "
-                f"InferenceRequest(s) size is:{expected}, and InferenceResponse(s) size is:{len(responses)}\n"
+                f"InferenceRequest(s) size is:{len(requests)}, and InferenceResponse(s) size "
+                f"is:{len(responses)}\n"
             )
         for position, response in enumerate(responses):
             if response is None:
-                responses[position] = self._no_response()
+                responses[position] = self._without_response(requests[position])
             elif not isinstance(response, InferenceResponse):
                 raise _internal(
                     "Expected an 'InferenceResponse' object in the execute function return list, found type "
                     f"'{type(response)}'."
                 )
+            else:
+                self._check_sender(requests[position])
         return responses
 
-    def _no_response(self) -> InferenceResponse:
+    def _without_response(self, request: InferenceRequest) -> Optional[InferenceResponse]:
+        if request._sender is not None or request._release == RELEASE_RESCHEDULE:
+            return None
+        if self.decoupled:
+            request.get_response_sender()  # which answers when the model lets go of the request
+            return None
         return InferenceResponse(
             error=TritonError(
                 f"Model '{self._name}' returned no response for this request: execute returned None. Return "
-                "one pb_utils.InferenceResponse per request; response senders are not available in this "
-                "version of tritium."
+                "one pb_utils.InferenceResponse per request, or answer it by request.get_response_sender()."
             )
         )
+
+    def _check_sender(self, request: InferenceRequest) -> None:
+        if request._sender is not None and not request._sender.close():
+            raise _internal(
+                "Unable to send response. Response sender has been closed: a request that was answered by "
+                "its response sender is None in the list that execute returns."
+            )
+
+
+async def _result(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def _internal(text: str) -> HostError:

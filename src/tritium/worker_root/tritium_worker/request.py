@@ -1,14 +1,30 @@
-"""``pb_utils.InferenceRequest``: what a model is asked, and (later) what it asks other models."""
+"""``pb_utils.InferenceRequest``: what a model is asked, and what it asks other models."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Collection, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Awaitable,
+    Collection,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Union,
+)
 
-from tritium_worker.board import Board
-from tritium_worker.errors import TritonModelException, not_available
+from tritium_worker.errors import TritonModelException
 from tritium_worker.parameters import check_parameters
+from tritium_worker.process import PROCESS
+from tritium_worker.sender import Origin, ResponseSender
 from tritium_worker.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tritium_worker.calls import ResponseIterator
+    from tritium_worker.response import InferenceResponse
 
 RELEASE_ALL = 1
 RELEASE_RESCHEDULE = 2
@@ -23,17 +39,18 @@ class InferenceRequest:
         model_name: whom to ask.
         model_version: -1 for the highest that is ready.
         timeout: microseconds, 0 for none.
+        preferred_memory: where the outputs should be; this version keeps tensors in CPU memory.
+        trace: of the request that is the reason for this one.
         parameters: str to str, int, float or bool.
 
     Raises:
         TypeError: an argument of another type.
-        TritonModelException: None among the inputs, an empty output name, or ``preferred_memory``, which this
-            version does not have.
+        TritonModelException: None among the inputs, or an empty output name.
     """
 
     # _meta holds what most requests lack, under the channel's keys: id, correlation_id, flags, timeout_us,
     # parameters. It may be shared between requests and is never written to.
-    __slots__ = ("_cancel", "_inputs", "_meta", "_requested", "_target", "_trace")
+    __slots__ = ("_inputs", "_meta", "_origin", "_release", "_requested", "_sender", "_target", "_trace")
 
     def __init__(
         self,
@@ -50,8 +67,11 @@ class InferenceRequest:
         trace: Any = None,
         parameters: Optional[Dict[str, Any]] = None,
     ) -> None:
-        if preferred_memory is not None:
-            raise not_available("InferenceRequest(preferred_memory)")
+        if preferred_memory is not None and not isinstance(preferred_memory, PreferredMemory):
+            raise TypeError(
+                "InferenceRequest(preferred_memory): expected a pb_utils.PreferredMemory, got "
+                f"{type(preferred_memory).__name__}"
+            )
         if not isinstance(correlation_id, (int, str)):
             raise TypeError("Correlation ID must be integer or string")
         self._inputs = list(inputs)
@@ -80,7 +100,9 @@ class InferenceRequest:
         }
         self._target = (model_name, model_version)
         self._trace = trace
-        self._cancel: Optional[Tuple[Board, int]] = None
+        self._origin: Optional[Origin] = None
+        self._sender: Optional[ResponseSender] = None
+        self._release = RELEASE_ALL
 
     @classmethod
     def _received(
@@ -88,20 +110,23 @@ class InferenceRequest:
         inputs: List[Tensor],
         requested: Collection[str],
         meta: Dict[str, Any],
-        cancel: Optional[Tuple[Board, int]],
+        origin: Optional[Origin],
     ) -> InferenceRequest:
         """A request as it came from the server.
 
         Args:
             requested: names of the outputs to answer with; the server names all when the client named none.
             meta: see ``_meta`` above; any key may be absent.
-            cancel: the board that tells of clients that went away, and this request's slot on it.
+            origin: where its answers go.
         """
         request: InferenceRequest = cls.__new__(cls)
         request._inputs = inputs
         request._requested = requested
         request._meta = meta
-        request._cancel = cancel
+        request._origin = origin
+        request._sender = None
+        request._release = RELEASE_ALL
+        request._target = ("", -1)
         request._trace = None
         return request
 
@@ -144,33 +169,76 @@ class InferenceRequest:
 
     def is_cancelled(self) -> bool:
         """Whether the client has gone or gave up, as of now."""
-        if self._cancel is None:
-            return False
-        board, slot = self._cancel
-        return board.cancelled(slot)
+        return self._origin is not None and self._origin.is_cancelled()
 
     def set_release_flags(self, flags: int) -> None:
-        """Say how the request is released when ``execute`` returns; the default is RELEASE_ALL.
+        """Say what becomes of the request when ``execute`` returns; the default is RELEASE_ALL.
+
+        Args:
+            flags: with RELEASE_RESCHEDULE it goes back to its scheduler and is executed again; ``execute``
+                then returns None for it.
 
         Raises:
-            TritonModelException: rescheduling, which this version does not have, or an unknown flag.
+            TritonModelException: an unknown flag.
         """
-        if flags == RELEASE_RESCHEDULE:
-            raise not_available("TRITONSERVER_REQUEST_RELEASE_RESCHEDULE")
-        if flags != RELEASE_ALL:
+        if flags not in (RELEASE_ALL, RELEASE_RESCHEDULE):
             raise TritonModelException(
                 f"set_release_flags: expected TRITONSERVER_REQUEST_RELEASE_ALL ({RELEASE_ALL}) or "
                 f"TRITONSERVER_REQUEST_RELEASE_RESCHEDULE ({RELEASE_RESCHEDULE}), got {flags!r}"
             )
+        self._release = flags
 
-    def get_response_sender(self) -> NoReturn:
-        """Not in this version."""
-        raise not_available("InferenceRequest.get_response_sender")
+    def get_response_sender(self) -> ResponseSender:
+        """Answers this request when the model wants; the same sender every time.
 
-    def exec(self, decoupled: bool = False) -> NoReturn:
-        """Not in this version."""
-        raise not_available("InferenceRequest.exec")
+        Raises:
+            TritonModelException: the request did not come from the server.
+        """
+        if self._sender is None:
+            if self._origin is None:
+                raise TritonModelException(
+                    "get_response_sender: this request was not received from the server."
+                )
+            self._sender = ResponseSender(self._origin, self._requested)
+        return self._sender
 
-    def async_exec(self, decoupled: bool = False) -> NoReturn:
-        """Not in this version; raises when called, before anything is awaited."""
-        raise not_available("InferenceRequest.async_exec")
+    def exec(self, decoupled: bool = False) -> Union[InferenceResponse, ResponseIterator]:
+        """Run this request on its model, and wait.
+
+        Args:
+            decoupled: whether there may be any number of responses.
+
+        Returns:
+            The response, which may be an error; with ``decoupled`` an iterator over the responses.
+
+        Raises:
+            TritonModelException: there is no server to ask.
+        """
+        return PROCESS.calls().exec(self, decoupled)
+
+    def async_exec(self, decoupled: bool = False) -> Awaitable[Union[InferenceResponse, ResponseIterator]]:
+        """As ``exec``, to be awaited: the response or, with the first response, the iterator.
+
+        Raises:
+            RuntimeError: no event loop runs in this thread.
+            TritonModelException: there is no server to ask.
+        """
+        return PROCESS.calls().async_exec(self, decoupled)
+
+
+class PreferredMemory:
+    """Where another model's outputs should be placed: a wish, which this version meets with CPU memory.
+
+    Args:
+        preferred_memory_type: TRITONSERVER_MEMORY_CPU or TRITONSERVER_MEMORY_GPU.
+        preferred_device_id: of the GPU.
+    """
+
+    def __init__(self, preferred_memory_type: int, preferred_device_id: int = 0) -> None:
+        if preferred_memory_type not in (0, 1) or not isinstance(preferred_device_id, int):
+            raise TritonModelException(
+                "PreferredMemory: expected TRITONSERVER_MEMORY_CPU (0) or TRITONSERVER_MEMORY_GPU (1) and a "
+                f"device number, got {preferred_memory_type!r} and {preferred_device_id!r}"
+            )
+        self.preferred_memory_type = preferred_memory_type
+        self.preferred_device_id = preferred_device_id

@@ -1,0 +1,120 @@
+"""What the model in one worker asks of the server: inferences of other models (BLS), and model control."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from tritium.core.interfaces import ModelAccess
+from tritium.core.response import InferenceResponse, ResponseStream
+from tritium.errors import CancelledError, InternalError, TritiumError
+from tritium.execution.wire import WireCodec
+from tritium.execution.worker import Worker
+from tritium.worker_root.tritium_worker import frames
+
+logger = logging.getLogger("tritium.execution")
+
+_EMPTY_REPLY = InferenceResponse(empty=True)
+
+
+class WorkerCalls:
+    """The calls of one worker, on the loop; they end with it.
+
+    Args:
+        name: of the instance, for error texts.
+    """
+
+    def __init__(self, name: str, worker: Worker, codec: WireCodec, models: ModelAccess) -> None:
+        self._name = name
+        self._worker = worker
+        self._codec = codec
+        self._models = models
+        self._streams: dict[int, ResponseStream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.handlers = {
+            frames.CALL: self._start,
+            frames.ABANDON: self._abandon,
+            frames.ASK: self._ask,
+        }  # of the worker's frames
+
+    def _start(self, body: memoryview) -> None:
+        call_id, _, _ = frames.SENT.unpack_from(body)
+        stream = ResponseStream(partial(self._reply, call_id))
+        (part,) = frames.decode_parts(body, frames.SENT.size, 1)
+        request, decoupled = self._codec.decode_call(part, self._worker, stream)
+        self._streams[call_id] = stream
+        try:
+            self._models.infer(request, decoupled=decoupled)
+        except TritiumError as error:
+            text = f"Model {request.model_name} - Error when running inference: {error}"
+            stream.fail(InternalError(text))
+
+    def _abandon(self, body: memoryview) -> None:
+        """The call ends with an error, for the model may wait for its end."""
+        call_id = msgspec.json.decode(body)["call"]
+        stream = self._streams.get(call_id)
+        if stream is not None:
+            stream.cancel()
+            self._reply(call_id, InferenceResponse(error=CancelledError("the request was cancelled")), True)
+
+    def _ask(self, body: memoryview) -> None:
+        question = msgspec.json.decode(body)
+        what = question["what"]
+        if what == "ready":
+            version = int(question["version"]) if question["version"].isdecimal() else None
+            self._tell(question["id"], {"ready": self._models.ready(question["model"], version)})
+        elif what == "load":
+            files = {name: base64.b64decode(data) for name, data in question["files"].items()}
+            self._run(question, "load", self._models.load(question["model"], question["config"], files))
+        elif what == "unload":
+            unload = self._models.unload(question["model"], dependents=question["dependents"])
+            self._run(question, "unload", unload)
+        else:
+            self._tell(question["id"], {"error": [InternalError.code.value, f"unknown question '{what}'"]})
+
+    def end(self) -> None:
+        """The worker has ended: nobody waits any more."""
+        streams, self._streams = self._streams, {}
+        for stream in streams.values():
+            stream.cancel()
+
+    def _reply(self, call_id: int, response: InferenceResponse, final: bool) -> None:
+        if call_id not in self._streams:
+            return
+        if final:
+            del self._streams[call_id]
+        flags = (frames.FINAL if final else 0) | (frames.EMPTY if response.empty else 0)
+        part = None if response.empty else self._codec.encode_response(response, self._worker)
+        self._worker.queue(frames.encode_sent(frames.REPLY, call_id, 0, flags, part))
+        self._worker.flush_soon()
+
+    def _run(self, question: dict[str, Any], what: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._settle(question["id"], what, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, question_id: int, what: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except TritiumError as error:
+            text = (
+                f"Failed to {what} model: Failed to process the request for model '{self._name}', message: "
+                f"{error}"
+            )
+            self._tell(question_id, {"error": [error.code.value, text]})
+        except Exception:
+            logger.exception("%s: a request of its model to %s a model failed", self._name, what)
+            self._tell(question_id, {"error": [InternalError.code.value, f"Failed to {what} model"]})
+        else:
+            self._tell(question_id, {})
+
+    def _tell(self, question_id: int, answer: dict[str, Any]) -> None:
+        encoded = msgspec.json.encode({"id": question_id, **answer})
+        self._worker.queue([frames.HEAD.pack(len(encoded), frames.TOLD), encoded])
+        self._worker.flush_soon()

@@ -1,0 +1,41 @@
+"""Model control from within a model: Triton's ``load_model``, ``unload_model`` and ``is_model_ready``."""
+
+from __future__ import annotations
+
+import base64
+from typing import Dict, Optional
+
+from tritium_worker.process import PROCESS
+
+
+def load_model(model_name: str, config: str = "", files: Optional[Dict[str, bytes]] = None) -> None:
+    """Load or reload a model; returns when it serves.
+
+    Args:
+        config: JSON that replaces the model's configuration.
+        files: contents by ``file:<version>/<name>``, in place of the model's directory; needs ``config``.
+
+    Raises:
+        TritonModelException: it could not be loaded, or the server does not run in explicit control mode.
+    """
+    encoded = {name: base64.b64encode(data).decode("ascii") for name, data in (files or {}).items()}
+    PROCESS.calls().ask("load", model=model_name, config=config, files=encoded)
+
+
+def unload_model(model_name: str, unload_dependents: bool = False) -> None:
+    """Begin to unload a model.
+
+    Raises:
+        TritonModelException: it could not be unloaded, or the server does not run in explicit control mode.
+    """
+    PROCESS.calls().ask("unload", model=model_name, dependents=bool(unload_dependents))
+
+
+def is_model_ready(model_name: str, model_version: str = "") -> bool:
+    """Whether a model can run a request now.
+
+    Args:
+        model_version: a number; empty for the highest that is ready.
+    """
+    answer = PROCESS.calls().ask("ready", model=model_name, version=str(model_version))
+    return bool(answer["ready"])

@@ -1,0 +1,109 @@
+"""Models that ask other models (BLS), and what they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.harness.http import Reply, infer_json
+from tests.harness.models import PLAIN, write_python_model
+from tests.harness.pipeline_models import ASYNC_CALLER, CALLER, LATER, REPEAT
+from tests.harness.server import ServerProcess
+
+DECOUPLED = "model_transaction_policy { decoupled: true }"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    root = tmp_path_factory.mktemp("asking")
+    models = root / "models"
+    for name in ("echo", "plain"):
+        write_python_model(models, name, PLAIN)
+    write_python_model(models, "caller", CALLER)
+    write_python_model(models, "async_caller", ASYNC_CALLER)
+    write_python_model(models, "repeat", REPEAT, extra=DECOUPLED)
+    write_python_model(models, "later", LATER, extra=DECOUPLED)
+    with ServerProcess(models, log=root / "log") as running:
+        yield running
+        running.assert_three_ok()
+
+
+def call(server: ServerProcess, data: list[float], **parameters: str | int) -> Reply:
+    return server.infer("caller", infer_json(data, parameters=parameters))
+
+
+def outputs(reply: Reply) -> list[float]:
+    assert reply.status == 200, reply.body
+    found: list[float] = reply.json["outputs"][0]["data"]
+    return found
+
+
+def test_a_model_answers_with_what_another_one_answered(server: ServerProcess) -> None:
+    assert outputs(call(server, [1, 2])) == [1, 2]
+    assert outputs(call(server, [3], version=1)) == [3]
+
+
+def test_large_tensors_go_to_another_model_and_back(server: ServerProcess) -> None:
+    data = [float(i % 251) for i in range(200_000)]
+    assert outputs(call(server, data)) == data
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        (
+            {"model": "nope"},
+            "Model nope - Error when running inference: Failed for execute the inference request. Model "
+            "'nope' is not ready.",
+        ),
+        (
+            {"version": 7},
+            "Model plain - Error when running inference: Failed for execute the inference request. Model "
+            "'plain' is not ready.",
+        ),
+        (
+            {"output": "X"},
+            "Model plain - Error when running inference: unexpected inference output 'X' for model 'plain'",
+        ),
+        (
+            {"model": "repeat"},
+            "Model repeat - Error when running inference: Model repeat is using the decoupled. The current "
+            "BLS request call doesn't support models using the decoupled transaction policy. Please use "
+            "'decoupled=True' argument to the 'exec' or 'async_exec' calls for decoupled models.'",
+        ),
+    ],
+)
+def test_failures_come_back_as_error_responses(
+    server: ServerProcess, asked: dict[str, str | int], text: str
+) -> None:
+    reply = call(server, [1], **asked)
+    assert (reply.status, reply.error) == (500, text)
+
+
+@pytest.mark.parametrize("model", ["repeat", "later"])
+def test_the_responses_of_a_decoupled_model_are_iterated_with_the_empty_last_one(
+    server: ServerProcess, model: str
+) -> None:
+    assert outputs(call(server, [3], model=model, how="stream")) == [4, 0, 1, 2]
+
+
+def test_an_ordinary_model_gives_an_iterator_one_response(server: ServerProcess) -> None:
+    assert outputs(call(server, [5], how="stream")) == [1, 5]
+
+
+def test_coroutines_await_several_models_at_once(server: ServerProcess) -> None:
+    for _ in range(3):
+        assert outputs(server.infer("async_caller", infer_json([1, 2]))) == [111, 222]
+
+
+def test_many_clients_get_the_answers_of_their_own_requests(server: ServerProcess) -> None:
+    def one(number: int) -> bool:
+        model = ("caller", "async_caller")[number % 2]
+        factor = (1, 111)[number % 2]
+        reply = server.infer(model, infer_json([number]))
+        return outputs(reply) == [number * factor]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(one, range(200)))
