@@ -13,6 +13,11 @@ from tests.harness.pipeline_models import ASYNC_CALLER, CALLER, LATER, REPEAT
 from tests.harness.server import ServerProcess
 
 DECOUPLED = "model_transaction_policy { decoupled: true }"
+NOT_DECOUPLED = (
+    "Model repeat is using the decoupled. The current BLS request call doesn't support models using the "
+    "decoupled transaction policy. Please use 'decoupled=True' argument to the 'exec' or 'async_exec' calls "
+    "for decoupled models.'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,33 +58,18 @@ def test_large_tensors_go_to_another_model_and_back(server: ServerProcess) -> No
 @pytest.mark.parametrize(
     ("asked", "text"),
     [
-        (
-            {"model": "nope"},
-            "Model nope - Error when running inference: Failed for execute the inference request. Model "
-            "'nope' is not ready.",
-        ),
-        (
-            {"version": 7},
-            "Model plain - Error when running inference: Failed for execute the inference request. Model "
-            "'plain' is not ready.",
-        ),
-        (
-            {"output": "X"},
-            "Model plain - Error when running inference: unexpected inference output 'X' for model 'plain'",
-        ),
-        (
-            {"model": "repeat"},
-            "Model repeat - Error when running inference: Model repeat is using the decoupled. The current "
-            "BLS request call doesn't support models using the decoupled transaction policy. Please use "
-            "'decoupled=True' argument to the 'exec' or 'async_exec' calls for decoupled models.'",
-        ),
+        ({"model": "nope"}, "Failed for execute the inference request. Model 'nope' is not ready."),
+        ({"version": 7}, "Failed for execute the inference request. Model 'plain' is not ready."),
+        ({"output": "X"}, "unexpected inference output 'X' for model 'plain'"),
+        ({"model": "repeat"}, NOT_DECOUPLED),
     ],
 )
 def test_failures_come_back_as_error_responses(
     server: ServerProcess, asked: dict[str, str | int], text: str
 ) -> None:
     reply = call(server, [1], **asked)
-    assert (reply.status, reply.error) == (500, text)
+    model = asked.get("model", "plain")
+    assert (reply.status, reply.error) == (500, f"Model {model} - Error when running inference: {text}")
 
 
 @pytest.mark.parametrize("model", ["repeat", "later"])

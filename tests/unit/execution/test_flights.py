@@ -176,7 +176,7 @@ def test_a_slot_stays_with_its_request_while_that_is_open() -> None:
     first, _ = tower.send(1)
     kept = tower.flights.flying(first).slots
     tower.flights.arrive(first, left_open(1, 0))
-    seen = set()
+    seen: set[int] = set()
     for _ in range(SLOTS // 500 + 2):
         flight_id, _ = tower.send(500)
         seen.update(tower.flights.flying(flight_id).slots)
