@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+from tritium.core.custom_metrics import CustomMetrics, Series
 from tritium.core.model import Model
 from tritium.core.statistics import ModelStatistics
 
@@ -49,8 +51,10 @@ _COUNTERS: Sequence[tuple[str, str, Callable[[ModelStatistics], int]]] = (
 )
 
 
-def prometheus_text(models: Sequence[Model], *, cpu: CpuMetrics | None = None) -> bytes:
-    """All families, every ready model in each, labels in alphabetical order."""
+def prometheus_text(
+    models: Sequence[Model], *, cpu: CpuMetrics | None = None, custom: CustomMetrics | None = None
+) -> bytes:
+    """All families, every ready model in each, labels in alphabetical order; then those of models."""
     lines: list[str] = []
     name = "nv_inference_request_success"
     lines += _family(name, "counter", "Number of successful inference requests, all batch sizes")
@@ -71,7 +75,35 @@ def prometheus_text(models: Sequence[Model], *, cpu: CpuMetrics | None = None) -
     lines += [f"{name}{{{_labels(m)}}} {m.restarts()}" for m in models]
     if cpu is not None:
         lines += cpu.lines()
+    if custom is not None:
+        lines += _custom_lines(custom)
     return ("\n".join(lines) + "\n").encode()
+
+
+def _custom_lines(custom: CustomMetrics) -> Iterator[str]:
+    for family in custom.families.values():
+        description = family.description.replace("\\", "\\\\").replace("\n", "\\n")
+        yield from _family(family.name, family.kind, description)
+        for number in family.series.values():
+            series = custom.series(number)
+            if family.kind == "histogram":
+                yield from _histogram_lines(family.name, series)
+            else:
+                yield f"{family.name}{_braced(series.labels)} {series.value:.15g}"
+
+
+def _histogram_lines(name: str, series: Series) -> Iterator[str]:
+    total = 0
+    for bound, count in zip((*series.bounds, math.inf), series.counts, strict=True):
+        total += count
+        shown = "+Inf" if bound == math.inf else f"{bound:.15g}"
+        yield f"{name}_bucket{_braced((*series.labels, ('le', shown)))} {total}"
+    yield f"{name}_sum{_braced(series.labels)} {series.value:.15g}"
+    yield f"{name}_count{_braced(series.labels)} {total}"
+
+
+def _braced(labels: Sequence[tuple[str, str]]) -> str:
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in labels) + "}" if labels else ""
 
 
 def _family(name: str, kind: str, help_text: str) -> Iterator[str]:

@@ -91,7 +91,8 @@ class Service:
 
     async def _serve(self) -> int:
         options = self._options
-        manager = make_manager(options, self._launcher)
+        peers = Peers()
+        manager = make_manager(options, self._launcher, peers)
         loading = asyncio.ensure_future(manager.load_all(options.startup_models))
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +102,10 @@ class Service:
         loading.result()
         failed = bool(manager.failures) or any(v.model is None for v in manager.versions())
         server = InferenceServer(
-            manager, server_id=options.server_id, strict_readiness=options.strict_readiness
+            manager,
+            server_id=options.server_id,
+            strict_readiness=options.strict_readiness,
+            custom_metrics=peers.metrics,
         )
         self._report_start(manager, server)
         if failed:
@@ -198,14 +202,13 @@ class Service:
         return 0
 
 
-def make_manager(options: ServerOptions, launcher: Launcher) -> ModelRepositoryManager:
+def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> ModelRepositoryManager:
     """The models of the options' repositories, not loaded yet. Needs a running loop."""
     everywhere = options.backend_config.get("", {})
     prepare = PrepareOptions(
         auto_complete=not options.disable_auto_complete_config,
         default_max_batch_size=int(everywhere.get("default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)),
     )
-    peers = Peers()
     loader = ModelLoader(
         LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher, peers
     )

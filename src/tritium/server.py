@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from importlib.metadata import PackageNotFoundError, version
 
+from tritium.core.custom_metrics import CustomMetrics
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
 from tritium.errors import TritiumError
@@ -23,8 +24,16 @@ EXTENSIONS = (
 class InferenceServer:
     """Everything that can be asked of a server, whatever protocol asks."""
 
-    def __init__(self, manager: ModelRepositoryManager, *, server_id: str, strict_readiness: bool) -> None:
+    def __init__(
+        self,
+        manager: ModelRepositoryManager,
+        *,
+        server_id: str,
+        strict_readiness: bool,
+        custom_metrics: CustomMetrics | None = None,
+    ) -> None:
         self.models = manager
+        self.custom_metrics = CustomMetrics() if custom_metrics is None else custom_metrics
         self.id = server_id
         self.version = product_version()
         self.extensions = EXTENSIONS

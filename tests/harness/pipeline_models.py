@@ -104,3 +104,27 @@ class TritonPythonModel:
         time.sleep(0.05)
         sender.send(answer(array), pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 """
+
+# Counts the requests and shows the count; IN = -1 defines a family of another kind, which is refused.
+COUNTING_METRICS = """
+class TritonPythonModel:
+    def initialize(self, args):
+        self.family = pb_utils.MetricFamily(
+            name="requests_seen", description="Requests\\nseen", kind=pb_utils.MetricFamily.COUNTER
+        )
+        self.seen = self.family.Metric(labels={"model": args["model_name"], "quoted": 'a"b'})
+        sizes = pb_utils.MetricFamily(
+            name="request_size", description="sizes", kind=pb_utils.MetricFamily.HISTOGRAM
+        )
+        self.sizes = sizes.Metric(labels={}, buckets=[1.0, 10.0])
+
+    def execute(self, requests):
+        for request in requests:
+            if values(request).min() == -1:
+                pb_utils.MetricFamily(name="requests_seen", description="", kind=pb_utils.MetricFamily.GAUGE)
+            if values(request).min() == -2:
+                self.seen.increment(-1)
+            self.seen.increment(1)
+            self.sizes.observe(values(request).size)
+        return [answer(np.array([[self.seen.value()]], np.float32)) for _ in requests]
+"""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tritium.core.custom_metrics import CustomMetrics
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse
 
@@ -92,6 +93,8 @@ class Scheduler(Protocol):
 
 class ModelAccess(Protocol):
     """What a running model may ask of its server."""
+
+    metrics: CustomMetrics
 
     def infer(self, request: InferenceRequest, *, decoupled: bool) -> None:
         """Run ``request`` on the model that it names; the answer comes through its stream.

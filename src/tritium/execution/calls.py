@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -28,19 +28,30 @@ class WorkerCalls:
 
     Args:
         name: of the instance, for error texts.
+        owner: who defines the metrics of this worker's model.
     """
 
-    def __init__(self, name: str, worker: Worker, codec: WireCodec, models: ModelAccess) -> None:
+    def __init__(
+        self, name: Callable[[], str], owner: str, worker: Worker, codec: WireCodec, models: ModelAccess
+    ) -> None:
         self._name = name
+        self._owner = owner
         self._worker = worker
         self._codec = codec
         self._models = models
         self._streams: dict[int, ResponseStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "ready": self._ready,
+            "family": self._define_family,
+            "metric": self._series,
+            "value": self._value,
+        }
         self.handlers = {
             frames.CALL: self._start,
             frames.ABANDON: self._abandon,
             frames.ASK: self._ask,
+            frames.METRIC: self._update_metric,
         }  # of the worker's frames
 
     def _start(self, body: memoryview) -> None:
@@ -66,9 +77,11 @@ class WorkerCalls:
     def _ask(self, body: memoryview) -> None:
         question = msgspec.json.decode(body)
         what = question["what"]
-        if what == "ready":
-            version = int(question["version"]) if question["version"].isdecimal() else None
-            self._tell(question["id"], {"ready": self._models.ready(question["model"], version)})
+        if what in self._answers:
+            try:
+                self._tell(question["id"], self._answers[what](question))
+            except TritiumError as error:
+                self._tell(question["id"], {"error": [error.code.value, str(error)]})
         elif what == "load":
             files = {name: base64.b64decode(data) for name, data in question["files"].items()}
             self._run(question, "load", self._models.load(question["model"], question["config"], files))
@@ -77,6 +90,43 @@ class WorkerCalls:
             self._run(question, "unload", unload)
         else:
             self._tell(question["id"], {"error": [InternalError.code.value, f"unknown question '{what}'"]})
+
+    def _ready(self, question: dict[str, Any]) -> dict[str, Any]:
+        version = question["version"]
+        number = int(version) if version.isdecimal() and len(version) < 20 else None
+        return {"ready": self._models.ready(question["model"], number)}
+
+    def _define_family(self, question: dict[str, Any]) -> dict[str, Any]:
+        name, description, kind = question["name"], question["description"], question["kind"]
+        try:
+            self._models.metrics.define(self._owner, name, description, kind)
+        except TritiumError as error:
+            raise self._failed("Error when creating MetricFamily", error) from error
+        return {}
+
+    def _series(self, question: dict[str, Any]) -> dict[str, Any]:
+        family, labels, bounds = question["family"], question["labels"], question["buckets"]
+        try:
+            return {"metric": self._models.metrics.series_number(family, labels, bounds)}
+        except TritiumError as error:
+            raise self._failed("Error when creating Metric", error) from error
+
+    def _value(self, question: dict[str, Any]) -> dict[str, Any]:
+        return {"value": self._models.metrics.series(question["metric"]).value}
+
+    def _update_metric(self, body: memoryview) -> None:
+        update = msgspec.json.decode(body)
+        try:
+            self._models.metrics.series(update["metric"]).update(update["op"], update["value"])
+        except TritiumError as error:
+            logger.warning("%s: a metric was not updated: %s", self._name(), error)
+
+    def _failed(self, what: str, error: TritiumError) -> InternalError:
+        """The error in the words of Triton's python backend."""
+        return InternalError(f"{what}: {self._processing(error)}")
+
+    def _processing(self, error: TritiumError) -> str:
+        return f"Failed to process the request for model '{self._name()}', message: {error}"
 
     def end(self) -> None:
         """The worker has ended: nobody waits any more."""
@@ -103,13 +153,10 @@ class WorkerCalls:
         try:
             await work
         except TritiumError as error:
-            text = (
-                f"Failed to {what} model: Failed to process the request for model '{self._name}', message: "
-                f"{error}"
-            )
+            text = f"Failed to {what} model: {self._processing(error)}"
             self._tell(question_id, {"error": [error.code.value, text]})
         except Exception:
-            logger.exception("%s: a request of its model to %s a model failed", self._name, what)
+            logger.exception("%s: a request of its model to %s a model failed", self._name(), what)
             self._tell(question_id, {"error": [InternalError.code.value, f"Failed to {what} model"]})
         else:
             self._tell(question_id, {})

@@ -94,6 +94,7 @@ class ProcessInstance:
         self._on_broken = on_broken
         self._codec = codec
         self._models = models
+        self._owner = f"{plan.model['name']}:{plan.model['version']}:{id(self)}"  # of custom metrics
         self._worker: Worker | None = None
         self._calls: WorkerCalls | None = None
         self._window = InFlightWindow()
@@ -146,7 +147,7 @@ class ProcessInstance:
             frames.RESPONSE: self._on_response,
         }
         worker = Worker(self.name, handle, self._launcher, handlers=handlers, on_end=self._on_end)
-        self._calls = WorkerCalls(self.name, worker, self._codec, self._models)
+        self._calls = WorkerCalls(lambda: self.name, self._owner, worker, self._codec, self._models)
         handlers.update(self._calls.handlers)
         self._worker = worker
         return worker
@@ -161,6 +162,7 @@ class ProcessInstance:
             await asyncio.gather(restart, return_exceptions=True)
         if self._worker is not None:
             await self._finalize(self._worker)
+        self._models.metrics.release(self._owner)
 
     async def abandon(self) -> None:
         """End the process at once; what is in flight fails."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from tritium.core.custom_metrics import CustomMetrics
 from tritium.core.request import InferenceRequest
 from tritium.errors import InvalidArgumentError, ModelNotFoundError, TritiumError, UnavailableError
 from tritium.repository.manager import ModelRepositoryManager
@@ -14,6 +15,7 @@ class Peers:
     """What models that run ask of their server. Bound to the manager once that exists."""
 
     def __init__(self) -> None:
+        self.metrics = CustomMetrics()
         self._manager: ModelRepositoryManager | None = None
 
     def bind(self, manager: ModelRepositoryManager) -> None:

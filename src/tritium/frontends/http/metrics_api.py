@@ -41,5 +41,6 @@ class MetricsApi:
     def _show(self, exchange: Exchange) -> None:
         text = b""
         if exchange.head.path == "/metrics":
-            text = prometheus_text(self._server.models.ready_models(), cpu=self._cpu)
+            models = self._server.models
+            text = prometheus_text(models.ready_models(), cpu=self._cpu, custom=self._server.custom_metrics)
         exchange.respond(200, [text], content_type=CONTENT_TYPE)
