@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness.http import Reply, infer_json
 from tests.harness.models import PLAIN, write_python_model
-from tests.harness.pipeline_models import ASYNC_CALLER, CALLER, LATER, REPEAT
+from tests.harness.pipeline_models import ASYNC_CALLER, CALLER, CHAIN, LATER, REPEAT
 from tests.harness.server import ServerProcess
 
 DECOUPLED = "model_transaction_policy { decoupled: true }"
@@ -28,6 +28,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         write_python_model(models, name, PLAIN)
     write_python_model(models, "caller", CALLER)
     write_python_model(models, "async_caller", ASYNC_CALLER)
+    for name in ("a", "b", "c"):
+        write_python_model(models, name, CHAIN)
+    write_python_model(models, "pair", CHAIN, extra="instance_group { count: 2 }")
     write_python_model(models, "repeat", REPEAT, extra=DECOUPLED)
     write_python_model(models, "later", LATER, extra=DECOUPLED)
     with ServerProcess(models, log=root / "log") as running:
@@ -97,3 +100,25 @@ def test_many_clients_get_the_answers_of_their_own_requests(server: ServerProces
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(one, range(200)))
+
+
+def chain(server: ServerProcess, *names: str) -> Reply:
+    return server.infer(names[0], infer_json([4], parameters={"next": ",".join(names[1:])}))
+
+
+def test_models_may_ask_in_chains_and_one_with_two_instances_may_ask_itself(server: ServerProcess) -> None:
+    assert outputs(chain(server, "a", "b", "c")) == [4]
+    assert outputs(chain(server, "pair", "a", "pair", "b")) == [4]
+
+
+@pytest.mark.parametrize(
+    "names", [("a", "a"), ("a", "b", "a"), ("a", "b", "c", "a"), ("pair", "pair", "pair")]
+)
+def test_a_model_that_waits_for_itself_is_told_so_and_goes_on(
+    server: ServerProcess, names: tuple[str, ...]
+) -> None:
+    reply = chain(server, *names)
+    assert reply.status == 503
+    assert reply.error.startswith("deadlock: ")
+    assert all(f"waits for '{name}'" in reply.error for name in names[1:])
+    assert outputs(chain(server, names[0])) == [4]

@@ -128,3 +128,24 @@ class TritonPythonModel:
             self.sizes.observe(values(request).size)
         return [answer(np.array([[self.seen.value()]], np.float32)) for _ in requests]
 """
+
+# Asks the model of the parameter ``next``, passing on what is left of it after the first comma.
+CHAIN = """
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.one(request) for request in requests]
+
+    def one(self, request):
+        name, _, rest = json.loads(request.parameters()).get("next", "").partition(",")
+        if not name:
+            return answer(values(request))
+        response = pb_utils.InferenceRequest(
+            model_name=name,
+            requested_output_names=["OUT"],
+            inputs=request.inputs(),
+            parameters={"next": rest},
+        ).exec()
+        if response.has_error():
+            return pb_utils.InferenceResponse(error=response.error())
+        return answer(response.output_tensors()[0].as_numpy())
+"""

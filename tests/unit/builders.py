@@ -87,6 +87,7 @@ class FakeInstance:
         self.name = name
         self.in_flight = 0
         self.capacity = capacity
+        self.side_by_side = False
         self.batches: list[Batch] = []
         self.flushed = 0  # batches given before the last flush
         self.on_batch: Callable[[Batch], None] | None = None
@@ -115,6 +116,7 @@ class FakeScheduler:
 
     def __init__(self, run: Callable[[InferenceRequest], None] | None = None) -> None:
         self.requests: list[InferenceRequest] = []
+        self.instances: list[FakeInstance] = []
         self.pending = 0
         self.busy = False
         self.stopped = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,6 +51,7 @@ class ModelInstance(Protocol):
     name: str
     in_flight: int  # batches handed over and not done
     capacity: int  # batches it takes now; 0 while it cannot run
+    side_by_side: bool  # it runs what it holds at once, and not one after the other
 
     def execute(self, batch: Batch) -> None:
         """Run ``batch``, at the latest after ``flush``, and then call ``batch.done`` on the loop."""
@@ -77,6 +78,11 @@ class Scheduler(Protocol):
         ...
 
     @property
+    def instances(self) -> Sequence[ModelInstance]:
+        """Who runs the requests."""
+        ...
+
+    @property
     def pending(self) -> int:
         """Requests that wait."""
         ...
@@ -96,10 +102,11 @@ class ModelAccess(Protocol):
 
     metrics: CustomMetrics
 
-    def infer(self, request: InferenceRequest, *, decoupled: bool) -> None:
+    def infer(self, request: InferenceRequest, *, caller: ModelInstance, decoupled: bool) -> None:
         """Run ``request`` on the model that it names; the answer comes through its stream.
 
         Args:
+            caller: whose model asks.
             decoupled: whether the caller takes any number of responses.
 
         Raises:

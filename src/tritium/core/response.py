@@ -69,6 +69,11 @@ class ResponseStream:
         if self._on_pause is not None and not self.closed:
             self._on_pause(self._slot, paused)
 
+    @property
+    def attached(self) -> bool:
+        """Whether somebody runs the request."""
+        return self._on_cancel is not None
+
     def attach(
         self, slot: int, on_cancel: Callable[[int], None], on_pause: Callable[[int, bool], None]
     ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tritium.core.interfaces import ModelAccess
+from tritium.core.interfaces import ModelAccess, ModelInstance
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.errors import CancelledError, InternalError, TritiumError
 from tritium.execution.wire import WireCodec
@@ -27,14 +27,14 @@ class WorkerCalls:
     """The calls of one worker, on the loop; they end with it.
 
     Args:
-        name: of the instance, for error texts.
+        instance: whose model asks.
         owner: who defines the metrics of this worker's model.
     """
 
     def __init__(
-        self, name: Callable[[], str], owner: str, worker: Worker, codec: WireCodec, models: ModelAccess
+        self, instance: ModelInstance, owner: str, worker: Worker, codec: WireCodec, models: ModelAccess
     ) -> None:
-        self._name = name
+        self._instance = instance
         self._owner = owner
         self._worker = worker
         self._codec = codec
@@ -61,7 +61,7 @@ class WorkerCalls:
         request, decoupled = self._codec.decode_call(part, self._worker, stream)
         self._streams[call_id] = stream
         try:
-            self._models.infer(request, decoupled=decoupled)
+            self._models.infer(request, caller=self._instance, decoupled=decoupled)
         except TritiumError as error:
             text = f"Model {request.model_name} - Error when running inference: {error}"
             stream.fail(InternalError(text))
@@ -119,14 +119,14 @@ class WorkerCalls:
         try:
             self._models.metrics.series(update["metric"]).update(update["op"], update["value"])
         except TritiumError as error:
-            logger.warning("%s: a metric was not updated: %s", self._name(), error)
+            logger.warning("%s: a metric was not updated: %s", self._instance.name, error)
 
     def _failed(self, what: str, error: TritiumError) -> InternalError:
         """The error in the words of Triton's python backend."""
         return InternalError(f"{what}: {self._processing(error)}")
 
     def _processing(self, error: TritiumError) -> str:
-        return f"Failed to process the request for model '{self._name()}', message: {error}"
+        return f"Failed to process the request for model '{self._instance.name}', message: {error}"
 
     def end(self) -> None:
         """The worker has ended: nobody waits any more."""
@@ -156,7 +156,7 @@ class WorkerCalls:
             text = f"Failed to {what} model: {self._processing(error)}"
             self._tell(question_id, {"error": [error.code.value, text]})
         except Exception:
-            logger.exception("%s: a request of its model to %s a model failed", self._name(), what)
+            logger.exception("%s: a request of its model to %s a model failed", self._instance.name, what)
             self._tell(question_id, {"error": [InternalError.code.value, f"Failed to {what} model"]})
         else:
             self._tell(question_id, {})

@@ -85,6 +85,7 @@ class ProcessInstance:
         self.name = name
         self.in_flight = 0
         self.capacity = 0
+        self.side_by_side = False
         self.state = InstanceState.STARTING
         self.last_end = ""
         self._plan = plan
@@ -98,7 +99,6 @@ class ProcessInstance:
         self._worker: Worker | None = None
         self._calls: WorkerCalls | None = None
         self._window = InFlightWindow()
-        self._concurrent = False  # the model runs batches side by side
         self._flights = Flights(self._finished, self._landed, self._answered)
         self._restart: asyncio.Task[None] | None = None
         self._watch = StoppedWatch(plan.stopped_limit_s, lambda: self._worker, self._on_stopped)
@@ -130,9 +130,9 @@ class ProcessInstance:
         worker = self._worker or await self._spawn()
         args = {**plan.args, "model_instance_name": self.name}
         answer = await worker.ask(frames.LOAD, {"model": plan.model, "args": args})
-        self._concurrent = bool(answer.get("concurrent"))
+        self.side_by_side = bool(answer.get("concurrent"))
         self.state = InstanceState.READY
-        self.capacity = _SIDE_BY_SIDE if self._concurrent else self._window.size
+        self.capacity = _SIDE_BY_SIDE if self.side_by_side else self._window.size
         self._watch.start()
 
     async def _spawn(self) -> Worker:
@@ -147,7 +147,7 @@ class ProcessInstance:
             frames.RESPONSE: self._on_response,
         }
         worker = Worker(self.name, handle, self._launcher, handlers=handlers, on_end=self._on_end)
-        self._calls = WorkerCalls(lambda: self.name, self._owner, worker, self._codec, self._models)
+        self._calls = WorkerCalls(self, self._owner, worker, self._codec, self._models)
         handlers.update(self._calls.handlers)
         self._worker = worker
         return worker
@@ -236,7 +236,7 @@ class ProcessInstance:
         if count != expected:
             raise InternalError(f"worker '{self.name}' answered {count} of {expected} requests")
         outcome = self._codec.decode_result(body, worker)
-        if self.capacity and not self._concurrent:
+        if self.capacity and not self.side_by_side:
             elapsed_ns = outcome.compute_input_ns + outcome.compute_infer_ns + outcome.compute_output_ns
             self._window.note(elapsed_ns)
             self.capacity = self._window.size
@@ -310,7 +310,7 @@ class ProcessInstance:
 
     def _to_blame(self, worker: Worker) -> int | None:
         """The batch that ran when the worker ended; None for all that it held."""
-        if self._concurrent:
+        if self.side_by_side:
             return None
         return worker.board.current() if worker.board is not None else self._flights.oldest
 

@@ -33,6 +33,7 @@ class ThreadInstance:
         self.name = context.instance_name
         self.in_flight = 0
         self.capacity = 0
+        self.side_by_side = False
         self._backend = backend
         self._context = context
         self._completions = completions

@@ -6,8 +6,10 @@ import time
 from collections.abc import Mapping
 
 from tritium.core.custom_metrics import CustomMetrics
+from tritium.core.interfaces import ModelInstance
 from tritium.core.request import InferenceRequest
 from tritium.errors import InvalidArgumentError, ModelNotFoundError, TritiumError, UnavailableError
+from tritium.repository.call_watch import CallWatch
 from tritium.repository.manager import ModelRepositoryManager
 
 
@@ -16,13 +18,14 @@ class Peers:
 
     def __init__(self) -> None:
         self.metrics = CustomMetrics()
+        self._watch = CallWatch()
         self._manager: ModelRepositoryManager | None = None
 
     def bind(self, manager: ModelRepositoryManager) -> None:
         """Answer for the models of ``manager``."""
         self._manager = manager
 
-    def infer(self, request: InferenceRequest, *, decoupled: bool) -> None:
+    def infer(self, request: InferenceRequest, *, caller: ModelInstance, decoupled: bool) -> None:
         """Run ``request`` on the model that it names.
 
         Raises:
@@ -42,6 +45,7 @@ class Peers:
             )
         model.check(request)
         model.enqueue(request, time.monotonic_ns())
+        self._watch.note(caller, model, request)
 
     async def load(self, name: str, config: str, files: Mapping[str, bytes]) -> None:
         """Not in this version."""

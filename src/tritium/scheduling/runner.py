@@ -38,7 +38,7 @@ class BatchRunner:
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._policy = policy
-        self._instances = list(instances)
+        self.instances = list(instances)
         self._statistics = statistics
         self._output_reshape = output_reshape
         self._unavailable = unavailable
@@ -99,7 +99,7 @@ class BatchRunner:
         if self._timer is not None:
             self._timer.cancel()
         async with asyncio.TaskGroup() as stops:
-            for instance in self._instances:
+            for instance in self.instances:
                 stops.create_task(instance.stop(), name=f"stop-{instance.name}")
 
     def _dispatch(self) -> None:
@@ -125,7 +125,7 @@ class BatchRunner:
 
     def _free_instance(self) -> ModelInstance | None:
         best: ModelInstance | None = None
-        for instance in self._instances:
+        for instance in self.instances:
             if instance.in_flight < instance.capacity and (
                 best is None or instance.in_flight < best.in_flight
             ):
