@@ -22,13 +22,16 @@ def test_a_painting_is_what_the_network_paints(
 ) -> None:
     levels = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
     Image.fromarray(levels).save(tmp_path / "photo.png")
-    stylize(tmp_path / "photo.png", tmp_path / "painting.png", style=7, url=painter_url)
+    stylize(
+        tmp_path / "photo.png", tmp_path / "painting.png", style=7, url=painter_url, longer_side=max(size)
+    )
     right, bottom = -size[0] % 4, -size[1] % 4
     rows = np.pad(levels.astype(np.float32) / 255, ((0, bottom), (0, right), (0, 0)), mode="reflect")
     weights = np.eye(NUM_STYLES, dtype=np.float32)[7]
     session = InferenceSession(MODEL_DIR / "multistyle26.onnx", providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"image": rows.transpose(2, 0, 1)[np.newaxis], "style_weights": weights})
-    painted = np.asarray(Image.open(tmp_path / "painting.png"), np.float32)
+    with Image.open(tmp_path / "painting.png") as painting:
+        painted = np.asarray(painting, np.float32)
     assert painted.shape == levels.shape
     wanted = np.rint(expected[0].transpose(1, 2, 0)[: size[1], : size[0]] * 255)
     assert np.abs(painted - wanted).max() <= 1
@@ -40,6 +43,14 @@ def test_every_style_paints_differently(painter_url: str, cat: Path, tmp_path: P
         stylize(cat, tmp_path / "painting.png", style=style, url=painter_url, longer_side=64)
         paintings.add((tmp_path / "painting.png").read_bytes())
     assert len(paintings) == NUM_STYLES
+
+
+def test_small_pictures_are_enlarged_and_large_ones_made_smaller(painter_url: str, tmp_path: Path) -> None:
+    for size, expected in (((60, 40), (180, 120)), ((100, 50), (200, 100)), ((500, 400), (200, 160))):
+        Image.new("RGB", size, "teal").save(tmp_path / "photo.png")
+        stylize(tmp_path / "photo.png", tmp_path / "painting.jpg", url=painter_url, longer_side=200)
+        with Image.open(tmp_path / "painting.jpg") as painting:
+            assert painting.size == expected
 
 
 @pytest.mark.parametrize("style", [-1, NUM_STYLES])

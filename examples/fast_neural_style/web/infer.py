@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tritonclient.http as triton
-from fast_neural_style.web.pictures import read_picture
+from fast_neural_style.web.pictures import painting_size, read_picture
 from PIL import Image
 from tritonclient.utils import InferenceServerException
 
@@ -50,7 +50,7 @@ def stylize(
     Args:
         style: 0 to 25.
         url: host:port of the server's HTTP endpoint, without a scheme.
-        longer_side: pixels; larger pictures are made smaller first, smaller ones keep their size.
+        longer_side: pixels of the painting; pictures are made smaller or enlarged first, at most threefold.
         timeout_s: how long the server may take.
 
     Raises:
@@ -61,7 +61,8 @@ def stylize(
     if not 0 <= style < NUM_STYLES:
         raise ValueError(f"style is {style} but must be from 0 to {NUM_STYLES - 1}")
     photo = read_picture(Path(content_path).read_bytes(), longer_side)
-    width, height = photo.size
+    width, height = painting_size(photo.size, longer_side)
+    photo = photo.resize((width, height), Image.Resampling.LANCZOS)
     painted = _infer(url, _to_pixels(photo), style, timeout_s)
     _to_picture(painted, width, height).save(output_path, quality=92)
 

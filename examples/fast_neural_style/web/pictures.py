@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 36_000_000
 MIN_SIDE = 32  # pixels, also of what is painted: the network mirrors the borders
+MAX_ENLARGEMENT = 3.0
 FORMATS = ("JPEG", "PNG", "WEBP")
 TYPES = ("image/jpeg", "image/png", "image/webp")
 _WHITE = (255, 255, 255, 255)
@@ -50,6 +51,13 @@ def read_picture(data: bytes, longer_side: int) -> Image.Image:
         raise PictureError(
             "not_a_picture", "This is not a whole JPEG, PNG or WebP picture. It may be damaged or cut off."
         ) from error
+
+
+def painting_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:
+    """Width and height of what is painted of a picture: strokes are finer on one that was enlarged first."""
+    scale = min(longer_side / max(size), MAX_ENLARGEMENT)
+    width, height = (max(MIN_SIDE, round(side * scale)) for side in size)
+    return width, height
 
 
 def too_many_bytes() -> str:
@@ -96,5 +104,5 @@ def _check_size(size: tuple[int, int], longer_side: int) -> None:
         raise PictureError(
             "too_small",
             f"The picture is {width} x {height} pixels: too small or too thin to paint. "
-            f"With its longer side at {longer_side} or less, the shorter one must have {MIN_SIDE} pixels or more.",
+            f"With the longer side at {longer_side} or less, the shorter one must have {MIN_SIDE} or more.",
         )

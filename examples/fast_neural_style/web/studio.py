@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from fast_neural_style.web.infer import LONGER_SIDE, PainterError, stylize
-from fast_neural_style.web.pictures import PictureError, read_picture
+from fast_neural_style.web.pictures import PictureError, painting_size, read_picture
 from PIL import Image
 
 MAX_IN_WORK = 16  # being received, waiting or painted: 16 uploads of 20 MB fit into any machine's memory
@@ -44,7 +44,7 @@ class Painting:
     style: int
     photo: Path
     result: Path
-    pixels: int
+    pixels: int  # of the painting
     state: State = "waiting"
     kind: str = ""
     error: str = ""
@@ -190,10 +190,10 @@ class Studio:
 
 
 def _keep_photo(data: bytes, path: Path) -> tuple[int, int]:
-    """Write the checked picture, without any of its metadata: its width and height."""
+    """Write the checked picture, without any of its metadata: width and height of its painting."""
     photo = read_picture(data, LONGER_SIDE)
     photo.save(path, quality=95)
-    return photo.size
+    return painting_size(photo.size, LONGER_SIDE)
 
 
 def _paint_thumbnail(example: Path, path: Path, style: int, url: str) -> None:
@@ -203,7 +203,7 @@ def _paint_thumbnail(example: Path, path: Path, style: int, url: str) -> None:
     with Image.open(example) as photo:
         photo.crop(_CAT_FACE).resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS).save(crop)
     try:
-        stylize(crop, painted, style=style, url=url, timeout_s=THUMBNAIL_S)
+        stylize(crop, painted, style=style, url=url, longer_side=THUMBNAIL_SIDE, timeout_s=THUMBNAIL_S)
         painted.replace(path)
     finally:
         crop.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ let picture = null; // { file, url }
 let painting = null; // what the server said of the finished one
 let work = null; // AbortController of the painting in work
 let shownKind = "";
+let watching = false; // looking for the painter, every few seconds
 
 const moveDivider = bindCompare($("compare"), $("split"));
 
@@ -36,6 +37,7 @@ function complain(error) {
   $("alert-title").textContent = TITLES[shownKind] ?? "Something went wrong";
   $("alert-text").textContent = error.message;
   $("alert-retry").textContent = ANOTHER_PICTURE.has(shownKind) ? "Choose another" : "Try again";
+  $("alert-retry").hidden = watching && !picture;
   $("alert").hidden = false;
   $("alert").scrollIntoView({ block: "nearest" });
 }
@@ -206,8 +208,6 @@ function fetchMissingTiles() {
 
 // The painter
 
-let watching = false;
-
 async function watchPainter() {
   if (watching) return;
   watching = true;
@@ -218,9 +218,9 @@ async function watchPainter() {
     $("painter").dataset.ready = String(ready);
     $("painter-text").textContent = ready ? "Painter ready" : "Painter away";
     if (ready) break;
-    if (!status) complain(new StudioError("lost", "The page's own server does not answer. This page looks again every few seconds."));
+    if (!status) complain(new StudioError("lost", "The server of this page does not answer. It looks again every three seconds."));
     else if (shownKind !== "painter_away") {
-      complain(new StudioError("painter_away", "The painting server, tritium, does not answer. Start it, with make web for instance; this page notices."));
+      complain(new StudioError("painter_away", "The painting server, tritium, does not answer. Start it, for instance with “make web”; this page looks again every three seconds."));
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   }

@@ -2,6 +2,9 @@
 
 const POLL_MS = 250;
 const SILENCE_MS = 20_000;
+const SEND_MS = 90_000;
+const MISSES = 5;
+const MISS_MS = 1000;
 
 /** Something that did not work: `kind` for the program, `message` for the person. */
 export class StudioError extends Error {
@@ -11,7 +14,7 @@ export class StudioError extends Error {
   }
 }
 
-const lost = () => new StudioError("lost", "The page's own server does not answer. Check the connection and try again.");
+const lost = () => new StudioError("lost", "The server of this page does not answer. Check the connection and try again.");
 
 function errorOf(text) {
   try {
@@ -22,11 +25,26 @@ function errorOf(text) {
   }
 }
 
-export async function askStatus() {
-  const reply = await fetch("/api/status", { signal: AbortSignal.timeout(SILENCE_MS) });
-  if (!reply.ok) throw errorOf(await reply.text());
-  return reply.json();
+/** GETs JSON; a server that says nothing for long is lost. */
+async function ask(url, signal) {
+  const limit = new AbortController();
+  const stop = () => limit.abort();
+  const timer = setTimeout(stop, SILENCE_MS);
+  signal?.addEventListener("abort", stop);
+  try {
+    const reply = await fetch(url, { signal: limit.signal });
+    const text = await reply.text();
+    if (!reply.ok) throw errorOf(text);
+    return JSON.parse(text);
+  } catch (error) {
+    throw error instanceof StudioError || signal?.aborted ? error : lost();
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
+  }
 }
+
+export const askStatus = () => ask("/api/status");
 
 /** Sends a picture, telling `onProgress` the part that has left, 0 to 1; gives the painting's description. */
 function send(file, style, onProgress, signal) {
@@ -36,19 +54,12 @@ function send(file, style, onProgress, signal) {
     request.setRequestHeader("Content-Type", file.type);
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.onload = () => (request.status === 202 ? resolve(JSON.parse(request.responseText)) : reject(errorOf(request.responseText)));
-    request.onerror = () => reject(lost());
+    request.timeout = SEND_MS;
+    request.onerror = request.ontimeout = () => reject(lost());
     request.onabort = () => reject(new DOMException("stopped", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
-}
-
-async function look(id, signal) {
-  const reply = await fetch(`/api/paintings/${id}`, { signal: AbortSignal.any([signal, AbortSignal.timeout(SILENCE_MS)]) }).catch((error) => {
-    throw signal.aborted ? error : lost();
-  });
-  if (!reply.ok) throw errorOf(await reply.text());
-  return reply.json();
 }
 
 const pause = (ms, signal) =>
@@ -57,14 +68,31 @@ const pause = (ms, signal) =>
     signal.addEventListener("abort", () => (clearTimeout(timer), reject(new DOMException("stopped", "AbortError"))));
   });
 
+/** How far a painting is; a phone that loses its network for a moment loses nothing. */
+async function look(id, signal) {
+  for (let misses = 0; ; misses += 1) {
+    try {
+      return await ask(`/api/paintings/${id}`, signal);
+    } catch (error) {
+      if (error.kind !== "lost" || misses >= MISSES) throw error;
+      await pause(MISS_MS, signal);
+    }
+  }
+}
+
 /** Has a picture painted. `report` hears each step; the result is the finished painting's description. */
 export async function paint(file, style, report, signal) {
   report({ step: "sending", part: 0 });
   let painting = await send(file, style, (part) => report({ step: "sending", part }), signal);
-  while (painting.state === "waiting" || painting.state === "painting") {
-    report({ step: painting.state, ...painting });
-    await pause(POLL_MS, signal);
-    painting = await look(painting.id, signal);
+  try {
+    while (painting.state === "waiting" || painting.state === "painting") {
+      report({ step: painting.state, ...painting });
+      await pause(POLL_MS, signal);
+      painting = await look(painting.id, signal);
+    }
+  } catch (error) {
+    forget(painting.id);
+    throw error;
   }
   if (painting.state === "failed") throw new StudioError(painting.error.kind, painting.error.text);
   return painting;
