@@ -54,14 +54,16 @@ def serve(host: str, port: int, told: threading.Event) -> None:
     page = [sys.executable, "-m", "fast_neural_style.web.server", "--tritium", f"localhost:{http}"]
     page += ["--host", host, "--port", str(port)]
     with ExitStack() as stack:
+        # The page's pictures lie in here, so that they are gone even if it is killed.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="web-"))
         logs = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in "ab"]
         step("starting tritium with the model multi_style")
-        painter = start(server, logs[0], stack)
+        painter = start(server, logs[0], folder, stack)
         try:
             step(f"ready after {wait_until_ready(painter, http):.1f} s")
         except DemoError as error:
             raise DemoError(f"{error}\ntritium said:\n{tail(logs[0])}") from error
-        web = start(page, logs[1], stack)
+        web = start(page, logs[1], folder, stack)
         wait_until_open(web, host, port, logs[1])
         name = "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
         step(f"open http://{name}:{port}  (Ctrl-C ends it)")
@@ -73,10 +75,15 @@ def serve(host: str, port: int, told: threading.Event) -> None:
                     raise DemoError(f"{name} ended with exit code {process.returncode}:\n{tail(log)}")
 
 
-def start(command: list[str], log: IO[str], stack: ExitStack) -> subprocess.Popen[bytes]:
-    """A process in a session of its own, so that Ctrl-C reaches this one only; ``stack`` ends it."""
+def start(command: list[str], log: IO[str], folder: str, stack: ExitStack) -> subprocess.Popen[bytes]:
+    """A process in a session of its own, so that Ctrl-C reaches this one only; ``stack`` ends it.
+
+    Args:
+        folder: where its temporary files go.
+    """
     environment = {
         **os.environ,
+        "TMPDIR": folder,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(EXAMPLES), os.getenv("PYTHONPATH")])),
     }
     process = subprocess.Popen(

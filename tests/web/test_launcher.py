@@ -25,9 +25,12 @@ START_S, STOP_S = 90.0, 40.0
 @contextmanager
 def launched(log: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The launcher when it has said where the page is, and the page's port."""
+    temporary = log.with_name("temporary")
+    temporary.mkdir()
     with log.open("wb") as output:
         command = [sys.executable, str(SCRIPT), *arguments]
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        environment = {**os.environ, "TMPDIR": str(temporary)}
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:
         wait_until(
             lambda: "open http" in log.read_text() or process.poll() is not None, START_S, "the page is open"
@@ -39,6 +42,7 @@ def launched(log: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[byte
         if process.poll() is None:
             process.terminate()
             process.wait(STOP_S)
+    assert list(temporary.iterdir()) == [], "nothing is left behind"
 
 
 def ask(port: int, path: str) -> int:
