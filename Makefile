@@ -2,8 +2,11 @@ VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
 PORT ?= 8000
+WEB_HOST ?= 127.0.0.1
+WEB_PORT ?= 8080
+CHROMIUM = chromium chromium-driver
 
-.PHONY: demo serve test check bench setup clean
+.PHONY: demo web serve test check bench setup models browser clean
 
 setup: $(VENV)/.ready
 
@@ -19,6 +22,9 @@ models: setup
 demo: setup
 	$(BIN)/python examples/demo.py
 
+web: models
+	@$(BIN)/python examples/web.py --host $(WEB_HOST) --port $(WEB_PORT)
+
 serve: models
 	$(BIN)/tritium serve --model-repository examples/model_repository --http-port $(PORT)
 
@@ -30,7 +36,16 @@ check: setup
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-test: check models
+# The page is tested in Debian's Chromium; where that cannot be installed those tests say that they are skipped.
+browser:
+	@have() { command -v chromium >/dev/null && command -v chromedriver >/dev/null; }; \
+	if ! have && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Chromium for the tests of the page"; \
+	  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CHROMIUM) >/dev/null; \
+	fi; \
+	have || echo "no Chromium, the tests of the page will be skipped; as root: apt-get install $(CHROMIUM)"
+
+test: check models browser
 	$(BIN)/python -m pytest
 
 bench: setup models
