@@ -52,4 +52,4 @@ bench: setup models
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache result.jpg
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache result.jpg result_256.jpg

@@ -48,7 +48,7 @@ def build(repository: Path, photo: Path) -> list[str]:
         )
     contents = {
         repository / "multi_style" / "1" / "model.onnx": network,
-        repository / "fast_neural_style" / "1" / "model.onnx": folded,
+        repository / "fast_neural_style_onnx" / "1" / "model.onnx": folded,
     }
     if not photo.exists():
         contents[photo] = cat_photo()

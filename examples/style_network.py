@@ -107,7 +107,7 @@ def _model(graph: Graph, network: ModelProto) -> ModelProto:
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            "fast_neural_style",
+            "fast_neural_style_onnx",
             [helper.make_tensor_value_info("INPUT_0", TensorProto.FLOAT, shape)],
             [helper.make_tensor_value_info("OUTPUT_0", TensorProto.FLOAT, shape)],
             tensors,

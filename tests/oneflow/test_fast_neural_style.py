@@ -54,7 +54,7 @@ def test_the_saved_graph_of_the_repository_is_made_again_to_the_byte(script: Scr
     ported = script("port_weights.py", "--style", "5", "--output", "weights")
     assert "differs from multistyle26.onnx under onnxruntime by" in ported.stdout
     script("export.py", "weights", "--repository", "models", "--size", "256x256")
-    kept = EXAMPLES / "model_repository" / "fast_neural_style_256" / "1" / "model"
+    kept = EXAMPLES / "model_repository" / "fast_neural_style" / "1" / "model"
     made = tmp_path / "models" / "fast_neural_style" / "1" / "model"
     assert files_of(made) == files_of(kept)
 
