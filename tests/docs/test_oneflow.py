@@ -135,6 +135,9 @@ def test_the_onnx_model_scores_rows_like_the_server(directory: Path) -> None:
     from onnxruntime import InferenceSession
 
     subprocess.run([sys.executable, "to_onnx.py"], cwd=directory, check=True)
+    exporting = [sys.executable, "-m", *command("tritium export").split()]
+    subprocess.run(exporting, cwd=directory, check=True, capture_output=True)
+    assert (directory / "classifier.onnx").read_bytes() == (directory / "by_program.onnx").read_bytes()
     session = InferenceSession(directory / "classifier.onnx", providers=["CPUExecutionProvider"])
     (scores,) = session.run(None, {"INPUT_0": np.ones((5, 4), np.float32)})
     np.testing.assert_allclose(scores.sum(axis=1), np.ones(5), rtol=1e-5)

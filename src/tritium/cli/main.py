@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tritium import serve
-from tritium.cli import check
+from tritium.cli import check, export
 from tritium.cli.launch import FAILURE, Run, launch
 from tritium.cli.serve_flags import add_flags, options_of
 from tritium.server import product_version
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None, *, run: Run = serve.run) -> int:
         return _serve(arguments, run)
     if arguments.command == "check":
         return check.run(arguments)
+    if arguments.command == "export":
+        return export.run(arguments)
     parser.print_help()
     return USAGE_ERROR
 
@@ -67,6 +69,13 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     check.add_flags(checking)
+    exporting = commands.add_parser(
+        "export",
+        help="write a model as a file that other programs run",
+        description="Write a model of a training framework as a file that other programs run.",
+        allow_abbrev=False,
+    )
+    export.add_flags(exporting)
     return parser
 
 
