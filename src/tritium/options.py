@@ -52,6 +52,7 @@ class ServerOptions:
     strict_readiness: bool = True
     disable_auto_complete_config: bool = False
     model_config_name: str | None = None
+    cpu_fallback: bool = False  # tritium's: KIND_GPU without a GPU is served on the CPU, with a warning
     model_load_threads: int = 4
     exit_timeout_s: float = 30.0
     drain_delay_s: float = 0.0  # tritium's: between "not ready" and closing the listeners

@@ -13,6 +13,7 @@ from pathlib import Path
 from tritium.cli.load_check import load_models
 from tritium.cli.static_check import Finding, check_models
 from tritium.errors import TritiumError
+from tritium.repository.prepare import PrepareOptions
 from tritium.repository.scan import Snapshot, scan
 
 OK = 0
@@ -36,6 +37,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     parser.add_argument(
+        "--cpu-fallback", action="store_true", help="as for tritium serve: KIND_GPU is served on the CPU"
+    )
+    parser.add_argument(
         "--model-config-name", metavar="NAME", help="as for tritium serve: check configs/NAME.pbtxt"
     )
 
@@ -54,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not snapshot.models:
         places = ", ".join(map(str, arguments.directory))
         return _refuse(f"no models in {places}; expected <model>/<version>/<model file> below it")
-    findings = check_models(snapshot.models.values())
+    prepare = PrepareOptions(cpu_fallback=arguments.cpu_fallback)
+    findings = check_models(snapshot.models.values(), prepare)
     if arguments.load:
-        findings = asyncio.run(load_models(snapshot.models, findings))
+        findings = asyncio.run(load_models(snapshot.models, findings, prepare))
     if arguments.json:
         print(json.dumps(_document(findings, snapshot), indent=2))
     else:

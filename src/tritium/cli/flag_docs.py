@@ -29,10 +29,19 @@ _CHECK = """\
 `tritium check DIR...` says of every model whether it can be served, and why not, without serving it: it
 reads the configuration, completes it from the model file, checks it, and parses `model.py`. `--load`
 loads each model as the server would and unloads it again. `--json` prints one JSON document.
-`--model-config-name` is as above.
+`--model-config-name` and `--cpu-fallback` are as above.
 
 Exit codes: 0 all models are fine; 1 a model is not; 2 wrong usage, a directory that cannot be read, or no
 models in it.
+"""
+_EXPORT = """\
+## tritium export
+
+`tritium export oneflow DIR OUT.onnx` translates a graph that `oneflow.save` wrote, or that of a version
+directory, to an ONNX model, and prints its inputs, outputs, number of operations, and whether the batch
+dimension is variable. `--force` overwrites `OUT.onnx`.
+
+Exit codes: 0 written; 1 the graph is damaged or cannot be translated; 2 wrong usage.
 """
 _TRITONSERVER = """\
 ## tritonserver
@@ -60,7 +69,7 @@ def flags_page() -> str:
     for title, serve_group in serve_flags.GROUPS.items():
         blocks.append(f"### tritium serve: {title}\n")
         blocks.append(_table(("Flag", "Default", "Meaning"), map(_serve_row, serve_group)))
-    blocks += [_CHECK, _TRITONSERVER]
+    blocks += [_CHECK, _EXPORT, _TRITONSERVER]
     for title, triton_group in triton_flags.GROUPS.items():
         blocks.append(f"### tritonserver: {title}\n")
         blocks.append(_table(("Flag", "Here", "Meaning"), map(_triton_row, triton_group)))

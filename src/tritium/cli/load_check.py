@@ -16,7 +16,9 @@ from tritium.repository.prepare import PrepareOptions
 from tritium.repository.scan import ModelEntry
 
 
-async def load_models(entries: Mapping[str, ModelEntry], findings: Sequence[Finding]) -> list[Finding]:
+async def load_models(
+    entries: Mapping[str, ModelEntry], findings: Sequence[Finding], prepare: PrepareOptions
+) -> list[Finding]:
     """The findings after loading each model that had no error, one at a time.
 
     What a model logs goes with its warnings.
@@ -24,7 +26,7 @@ async def load_models(entries: Mapping[str, ModelEntry], findings: Sequence[Find
     defaults = ServerOptions()
     launcher = Launcher()
     loader = ModelLoader(
-        LoadOptions(PrepareOptions(), defaults.max_queue_size, defaults.worker_stopped_limit_s),
+        LoadOptions(prepare, defaults.max_queue_size, defaults.worker_stopped_limit_s),
         launcher,
         Peers(),
     )

@@ -43,9 +43,9 @@ class _Warnings(logging.Handler):
             self.texts.append(record.getMessage())
 
 
-def check_models(entries: Iterable[ModelEntry]) -> list[Finding]:
+def check_models(entries: Iterable[ModelEntry], options: PrepareOptions) -> list[Finding]:
     """Check each model by itself, in the order given."""
-    return [_check_model(entry) for entry in entries]
+    return [_check_model(entry, options) for entry in entries]
 
 
 @contextmanager
@@ -62,8 +62,7 @@ def warnings_of(logger_name: str) -> Iterator[list[str]]:
         logger.propagate = propagated
 
 
-def _check_model(entry: ModelEntry) -> Finding:
-    options = PrepareOptions()
+def _check_model(entry: ModelEntry, options: PrepareOptions) -> Finding:
     with warnings_of("tritium") as texts:
         try:
             found = draft(entry, options)
@@ -83,10 +82,10 @@ def _check_draft(entry: ModelEntry, found: Draft, options: PrepareOptions) -> No
         completes = [_check_python(_model_file(entry, version, filename)) for version in found.versions]
         if any(completes):
             return  # the configuration is the model's own to complete, when it is loaded
-        finish(entry, found.config)
+        finish(entry, found.config, options)
         return
     config = complete(entry, found, options)
-    finish(entry, config)
+    finish(entry, config, options)
     if found.backend is not None:
         for version in found.versions:
             _model_file(entry, version, config.default_model_filename)

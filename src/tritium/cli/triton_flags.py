@@ -200,6 +200,10 @@ GROUPS: Mapping[str, tuple[TritonFlag, ...]] = {
                    allows=(False,)),
                    "whether clients may register shared memory"),
     ),
+    "tritium's own": (
+        TritonFlag("cpu-fallback", None, Works("cpu_fallback"),
+                   "serve models that ask for a GPU on the CPU where there is none, with a warning"),
+    ),
     "Deprecated": (
         TritonFlag("strict-model-config", v.boolean, Works("disable_auto_complete_config"),
                    "true as --disable-auto-complete-config", replaced_by="--disable-auto-complete-config"),

@@ -181,7 +181,7 @@ def _check_group(model: str, group: ModelInstanceGroup, gpus: Sequence[int]) -> 
     if not group.gpus:
         raise ConfigError(
             f"{prefix} has kind {group.kind} but no GPUs are available. Change kind to KIND_CPU or "
-            "KIND_AUTO, or remove it"
+            "KIND_AUTO, or remove it, or serve it on the CPU by --cpu-fallback"
         )
     unknown = [gpu for gpu in group.gpus if gpu not in gpus]
     if unknown:
@@ -190,5 +190,10 @@ def _check_group(model: str, group: ModelInstanceGroup, gpus: Sequence[int]) -> 
         raise ConfigError(
             f"{prefix} specifies invalid or unsupported gpu id {unknown[0]}. GPUs with at least the minimum "
             f"required CUDA compute compatibility of 6.000000 are: {listed}"
-            + ("" if gpus else "none. Change kind to KIND_CPU or KIND_AUTO, and remove gpus")
+            + (
+                ""
+                if gpus
+                else "none. Change kind to KIND_CPU or KIND_AUTO, and remove gpus, or "
+                "serve it on the CPU by --cpu-fallback"
+            )
         )

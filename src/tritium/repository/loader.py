@@ -78,7 +78,7 @@ class ModelLoader:
                     loaded[version] = await self._load_in_workers(entry, version, found.backend, found.config)
                 else:
                     config = await asyncio.to_thread(complete, entry, found, self._options.prepare)
-                    prepared = await asyncio.to_thread(finish, entry, config)
+                    prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
                     assert found.backend is not None  # check_supported refuses ensembles
                     loaded[version] = await self._load_in_threads(entry, version, found.backend, prepared)
             except TritiumError as error:
@@ -126,7 +126,7 @@ class ModelLoader:
             if self._options.prepare.auto_complete:
                 completed = await group.autocomplete(document_of(config))
                 config = config_from_document(completed, f"auto_complete_config of model '{config.name}'")
-            prepared = await asyncio.to_thread(finish, entry, config)
+            prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
             config = prepared.config
             plan = replace(
                 plan, args=_initialize_args(entry, version, config), execution_timeout_s=_timeout_s(config)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tritium.backends.api import Backend, WorkerBackend
 from tritium.backends.registry import backend_named
 from tritium.config.autocomplete import can_batch, merge
+from tritium.config.cpu_fallback import on_cpu
 from tritium.config.defaults import normalize, with_name
 from tritium.config.labels import check_files
 from tritium.config.pbtxt import read_config
@@ -32,6 +33,7 @@ class PrepareOptions:
 
     auto_complete: bool = True
     default_max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
+    cpu_fallback: bool = False  # instance groups that ask for GPUs run on the CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,16 @@ def complete(entry: ModelEntry, found: Draft, options: PrepareOptions) -> ModelC
     return completed.config
 
 
-def finish(entry: ModelEntry, config: ModelConfig) -> Prepared:
+def finish(entry: ModelEntry, config: ModelConfig, options: PrepareOptions) -> Prepared:
     """Normalise and check a completed configuration.
 
     Raises:
         ConfigError: the first rule that is broken.
     """
+    if options.cpu_fallback:
+        config, warnings = on_cpu(config)
+        for warning in warnings:
+            logger.warning("%s", warning)
     count = _ONNXRUNTIME_CPU_INSTANCES if config.backend == "onnxruntime" else 1
     config = normalize(config, default_instance_count=count)
     check(config)

@@ -10,6 +10,10 @@ import pytest
 from tritium.cli.main import main
 
 GOOD = "class TritonPythonModel:\n    def execute(self, requests):\n        return []\n"
+TENSORS = """
+input { name: "A" data_type: TYPE_FP32 dims: 1 }
+output { name: "B" data_type: TYPE_FP32 dims: 1 }
+"""
 
 
 def add_model(root: Path, name: str, source: str = GOOD, versions: tuple[int, ...] = (1,)) -> None:
@@ -50,6 +54,20 @@ def test_warnings_come_before_their_model(tmp_path: Path, capsys: pytest.Capture
     assert check(str(tmp_path)) == 0
     warning, line = capsys.readouterr().out.splitlines()
     assert warning.startswith("warn echo: ignore version directory '01'")
+    assert line.startswith("ok   echo")
+
+
+@pytest.mark.parametrize("load", [(), ("--load",)])
+def test_a_model_that_asks_for_a_gpu_is_fine_with_cpu_fallback(
+    load: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_model(tmp_path, "echo")
+    (tmp_path / "echo" / "config.pbtxt").write_text("instance_group { kind: KIND_GPU }" + TENSORS)
+    assert check(str(tmp_path), *load) == 1
+    assert "Change kind to KIND_CPU or KIND_AUTO" in capsys.readouterr().out
+    assert check(str(tmp_path), "--cpu-fallback", *load) == 0
+    warning, line = capsys.readouterr().out.splitlines()
+    assert warning.startswith("warn echo: model 'echo', instance group 0: it has kind KIND_GPU")
     assert line.startswith("ok   echo")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.harness.models import write_onnx_model
 from tritium.cli.static_check import Finding, check_models, warnings_of
+from tritium.repository.prepare import PrepareOptions
 from tritium.repository.scan import scan
 
 
@@ -19,7 +20,7 @@ def check(root: Path, source: str | None, config: str | None = None) -> Finding:
         (version / "model.py").write_text(source)
     if config is not None:
         (root / "m" / "config.pbtxt").write_text(config)
-    return check_models(scan([root]).models.values())[0]
+    return check_models(scan([root]).models.values(), PrepareOptions())[0]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +62,11 @@ def test_a_model_file_is_read_to_complete_its_configuration(tmp_path: Path) -> N
     pytest.importorskip("onnx")
     write_onnx_model(tmp_path, "double")
     (tmp_path / "double" / "3").mkdir()
-    assert check_models(scan([tmp_path]).models.values())[0].error is not None
+    assert check_models(scan([tmp_path]).models.values(), PrepareOptions())[0].error is not None
     (tmp_path / "double" / "3" / "model.onnx").write_bytes((tmp_path / "double/1/model.onnx").read_bytes())
-    assert check_models(scan([tmp_path]).models.values()) == [Finding("double", (3,), "onnxruntime")]
+    assert check_models(scan([tmp_path]).models.values(), PrepareOptions()) == [
+        Finding("double", (3,), "onnxruntime")
+    ]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -94,7 +97,7 @@ def test_a_model_file_that_is_no_model_is_found(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     (tmp_path / "m" / "1").mkdir(parents=True)
     (tmp_path / "m" / "1" / "model.onnx").write_bytes(b"nonsense")
-    finding = check_models(scan([tmp_path]).models.values())[0]
+    finding = check_models(scan([tmp_path]).models.values(), PrepareOptions())[0]
     assert finding.backend == "onnxruntime"
     assert finding.error is not None
     assert str(tmp_path) not in finding.error

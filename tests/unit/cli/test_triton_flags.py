@@ -35,11 +35,12 @@ ADDED_BY_2_73 = [
     "grpc-infer-thread-count",
     "grpc-max-response-pool-size",
 ]
+OWN = ["cpu-fallback"]
 
 
 def test_every_flag_of_tritonserver_is_known_once() -> None:
     assert len(FLAGS_OF_2_51) == 87
-    assert sorted(flag.name for flag in all_flags()) == sorted(FLAGS_OF_2_51 + ADDED_BY_2_73)
+    assert sorted(flag.name for flag in all_flags()) == sorted(FLAGS_OF_2_51 + ADDED_BY_2_73 + OWN)
 
 
 def test_flags_that_work_have_an_option_to_go_to() -> None:
@@ -65,4 +66,5 @@ def test_only_switches_take_no_value() -> None:
     assert {flag.name for flag in all_flags() if flag.parse is None} == {
         "help",
         "disable-auto-complete-config",
+        "cpu-fallback",
     }

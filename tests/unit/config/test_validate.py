@@ -70,7 +70,7 @@ def test_takes_what_triton_takes(text: str) -> None:
             "instance_group { kind: KIND_GPU }",
             (
                 "instance group m_0 of model m has kind KIND_GPU but no GPUs are available. Change kind to "
-                "KIND_CPU or KIND_AUTO, or remove it"
+                "KIND_CPU or KIND_AUTO, or remove it, or serve it on the CPU by --cpu-fallback"
             ),
         ),
         (

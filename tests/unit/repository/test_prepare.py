@@ -133,7 +133,7 @@ def test_some_configurations_stay_as_they_were_written(
 def test_a_finished_configuration_is_normalised_and_has_its_labels(tmp_path: Path) -> None:
     found = entry(tmp_path, CONFIG.replace('"OUT"', '"OUT" label_filename: "labels.txt"'))
     (tmp_path / "m" / "labels.txt").write_text("cat\ndog\n")
-    prepared = finish(found, completed(found))
+    prepared = finish(found, completed(found), OPTIONS)
     assert prepared.labels == {"OUT": ("cat", "dog")}
     assert [(group.name, group.count) for group in prepared.config.instance_group] == [("m", 1)]
 
@@ -141,13 +141,25 @@ def test_a_finished_configuration_is_normalised_and_has_its_labels(tmp_path: Pat
 def test_onnxruntime_gets_two_instances_as_tritons(tmp_path: Path) -> None:
     found = entry(tmp_path, 'backend: "onnxruntime" default_model_filename: "model.onnx"' + TENSORS)
     config = draft(found, replace(OPTIONS, auto_complete=False)).config
-    assert finish(found, config).config.instance_group[0].count == 2
+    assert finish(found, config, OPTIONS).config.instance_group[0].count == 2
+
+
+def test_a_group_that_asks_for_a_gpu_falls_back_to_the_cpu_if_told_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = entry(tmp_path, CONFIG + "instance_group { kind: KIND_GPU }")
+    with pytest.raises(ConfigError, match="KIND_GPU but no GPUs are available"):
+        finish(found, completed(found), OPTIONS)
+    with caplog.at_level(logging.WARNING):
+        prepared = finish(found, completed(found), replace(OPTIONS, cpu_fallback=True))
+    assert [group.kind for group in prepared.config.instance_group] == ["KIND_CPU"]
+    assert "served on the CPU, as --cpu-fallback says" in caplog.text
 
 
 def test_a_configuration_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
     found = entry(tmp_path, PYTHON + 'input { name: "A" dims: 1 }')
     with pytest.raises(ConfigError):
-        finish(found, draft(found, OPTIONS).config)
+        finish(found, draft(found, OPTIONS).config, OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +174,9 @@ def test_an_execution_that_the_backend_does_not_have_is_refused(
     def with_execution(value: str) -> ModelConfig:
         return replace(drafted.config, parameters={"TRITIUM_EXECUTION": ModelParameter(value)})
 
-    assert finish(found, with_execution(wanted)).config.backend == backend
+    assert finish(found, with_execution(wanted), OPTIONS).config.backend == backend
     with pytest.raises(ConfigError, match=f"runs by '{wanted}' only; remove the parameter"):
-        finish(found, with_execution(other))
+        finish(found, with_execution(other), OPTIONS)
 
 
 def test_write_model_makes_what_these_tests_read(tmp_path: Path) -> None:
