@@ -16,6 +16,7 @@ from tests.unit.oneflow.texts import TEXT, write_graph
 from tritium.backends import oneflow
 from tritium.backends.api import InstanceContext, TensorModel
 from tritium.backends.oneflow import OneFlowBackend
+from tritium.backends.oneflow_xrt import check_xrt
 from tritium.backends.registry import backend_named
 from tritium.backends.saved_batch import SavedBatchModel
 from tritium.cli.main import main
@@ -176,12 +177,51 @@ def test_batches_need_a_batch_dimension(tmp_path: Path) -> None:
     [
         ("engine", "oneflow", "this version does not offer OneFlow's own runtime yet; write parameters"),
         ("engine", "gpu", "parameter 'engine' is 'gpu' but must be one of auto, onnxruntime"),
-        ("xrt", "tensorrt", "parameter 'xrt' asks for 'tensorrt'"),
-        ("xrt", "openvino", "remove the parameter"),
+        ("xrt", "gpu", "parameter 'xrt' is 'gpu' but must be one of openvino, tensorrt; write parameters"),
+        ("xrt", "", "parameter 'xrt' is '(empty)' but must be one of openvino, tensorrt"),
     ],
 )
 def test_engines_that_are_not_there_are_refused(key: str, value: str, words: str, tmp_path: Path) -> None:
     assert words in refused(model_dir(tmp_path), config(parameters={key: ModelParameter(value)}))
+
+
+def test_tensorrt_needs_the_provider_of_onnxruntime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tritium.backends.onnxruntime.available_providers", lambda: ["CPUExecutionProvider"])
+    words = refused(model_dir(tmp_path), config(parameters={"xrt": ModelParameter("tensorrt")}))
+    assert "needs onnxruntime's TensorrtExecutionProvider, but this onnxruntime has only CPUExecu" in words
+    assert "install onnxruntime-gpu and TensorRT" in words
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_provider_that_does_not_start_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = ["TensorrtExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("tritium.backends.onnxruntime.available_providers", lambda: providers)
+    with pytest.raises(ConfigError, match="onnxruntime cannot start its TensorrtExecutionProvider for"):
+        load(model_dir(tmp_path), config(parameters={"xrt": ModelParameter("tensorrt")}))
+
+
+def test_openvino_is_asked_for_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tritium.backends.openvino.is_installed", lambda: False)
+    words = refused(
+        model_dir(tmp_path), config(parameters={"xrt": ModelParameter("openvino")}), UnsupportedError
+    )
+    assert "needs the package openvino; install it: pip install 'tritium-server[openvino]'" in words
+
+
+@pytest.mark.parametrize(("xrt", "engine"), [("openvino", "onnxruntime"), ("openvino", "oneflow")])
+def test_an_engine_that_contradicts_xrt_is_refused(xrt: str, engine: str) -> None:
+    with pytest.raises(ConfigError, match=f"is '{xrt}', which is not for engine '{engine}'; remove one"):
+        check_xrt(config(parameters={"xrt": ModelParameter(xrt)}), engine)
+
+
+def test_openvino_runs_any_number_of_rows(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason='the extra "openvino"')
+    model = load(model_dir(tmp_path), config(parameters={"xrt": ModelParameter("openvino")}))
+    for rows in (1, 2, 8):
+        x = np.linspace(-1, 1, 3 * rows, dtype=np.float32).reshape(rows, 3)
+        result = model.run({"INPUT_0": x}, ["OUTPUT_0"])["OUTPUT_0"]
+        np.testing.assert_array_equal(result, np.maximum(x, 0) + WEIGHTS)
+    model.close()
 
 
 @pytest.mark.parametrize("engine", ["auto", "onnxruntime"])

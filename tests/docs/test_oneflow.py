@@ -52,14 +52,16 @@ def server(directory: Path) -> Iterator[ServerProcess]:
         yield running
 
 
-def check(directory: Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", *command("tritium check").split()]
+def check(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", *command("tritium check").split(), *flags]
     return subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=False)
 
 
 def test_both_languages_type_the_same() -> None:
     assert PAGE.blocks == Page("oneflow.zh.md").blocks
-    assert command("tritium serve") == "tritium serve --model-repository models"
+    first, second = PAGE.commands("tritium serve ")
+    assert first == "tritium serve --model-repository models"
+    assert second == f"{first} --cpu-fallback"
 
 
 @pytest.mark.slow
@@ -99,7 +101,6 @@ def test_the_configuration_of_the_page_fits_the_graph(directory: Path, tmp_path:
     ("line", "told"),
     [
         ("instance_group { kind: KIND_GPU }", "Change kind to KIND_CPU"),
-        ('parameters { key: "xrt" value { string_value: "openvino" } }', "remove the parameter"),
         ('parameters { key: "engine" value { string_value: "oneflow" } }', "leave it out"),
         ('backend: "oneflow_python"', "unable to find backend library for backend 'oneflow_python'"),
     ],
@@ -113,6 +114,24 @@ def test_what_the_page_calls_refused_is_refused_with_that_advice(
     done = check(tmp_path)
     assert done.returncode == 1
     assert told in done.stdout
+
+
+def test_the_accelerator_of_the_page_is_taken(directory: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason='the extra "openvino"')
+    shutil.copytree(directory / "models", tmp_path / "models")
+    line = command('key: "xrt"')
+    (tmp_path / "models/classifier/config.pbtxt").write_text(f'backend: "oneflow"\n{line}\n')
+    done = check(tmp_path, "--load")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_model_that_wants_a_gpu_passes_with_the_flag_of_the_page(directory: Path, tmp_path: Path) -> None:
+    shutil.copytree(directory / "models", tmp_path / "models")
+    text = 'backend: "oneflow"\ninstance_group { kind: KIND_GPU }\n'
+    (tmp_path / "models/classifier/config.pbtxt").write_text(text)
+    done = check(tmp_path, "--cpu-fallback")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warn classifier: model 'classifier', instance group 0: it has kind KIND_GPU" in done.stdout
 
 
 def test_the_requests_of_the_page_are_answered(server: ServerProcess) -> None:

@@ -1,4 +1,4 @@
-"""OneFlow graphs, as ``oneflow.save`` writes them: translated to ONNX and run by ONNX Runtime.
+"""OneFlow graphs, as ``oneflow.save`` writes them: translated to ONNX and run by ONNX Runtime or OpenVINO.
 
 OneFlow itself is not needed. The model is the directory ``<version>/model``; its inputs are called INPUT_0,
 INPUT_1 and so on, its outputs OUTPUT_0 and so on, in the order of the call.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tritium.backends.api import InstanceContext, TensorModel
 from tritium.backends.conformance import Side, check_conformance
-from tritium.backends.onnxruntime import open_content
+from tritium.backends.oneflow_xrt import check_xrt, open_translated, packages_for
 from tritium.backends.saved_batch import SavedBatchModel
 from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput
 from tritium.core.model_description import ModelDescription, TensorSpec
@@ -28,7 +28,6 @@ from tritium.oneflow.translate import check_coverage, translate
 logger = logging.getLogger("tritium.backends")
 
 ENGINE_PARAMETER = "engine"
-XRT_PARAMETER = "xrt"
 _ENGINES = ("auto", "onnxruntime")
 _PREFIXES: dict[Side, str] = {"input": "INPUT_", "output": "OUTPUT_"}
 # The words of OneFlow's own serving backend.
@@ -78,8 +77,8 @@ class OneFlowBackend:
         content = translated.model.SerializeToString()
         if config.batching and not translated.batch.variable:
             saved = replace(context, config=_saved_config(config, graph))
-            return SavedBatchModel(open_content(saved, content, graph.file), translated.batch.saved)
-        return open_content(context, content, graph.file)
+            return SavedBatchModel(open_translated(saved, content, graph.file), translated.batch.saved)
+        return open_translated(context, content, graph.file)
 
 
 def _check_engine(config: ModelConfig) -> None:
@@ -97,19 +96,15 @@ def _check_engine(config: ModelConfig) -> None:
             f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is '{engine.string_value}' but must be "
             f"one of {', '.join(_ENGINES)}; {advice}"
         )
-    xrt = config.parameters.get(XRT_PARAMETER)
-    if xrt is not None:
-        raise ConfigError(
-            f"model '{config.name}': parameter '{XRT_PARAMETER}' asks for '{xrt.string_value}', but this "
-            "version runs translated graphs by ONNX Runtime on the CPU only; remove the parameter"
-        )
+    check_xrt(config, "auto" if engine is None else engine.string_value)
 
 
 def _check_packages(config: ModelConfig) -> None:
-    missing = [package for package in ("onnx", "onnxruntime") if find_spec(package) is None]
+    needed = packages_for(config)
+    missing = [package for package in needed if find_spec(package) is None]
     if missing:
         raise UnsupportedError(
-            f"model '{config.name}': the oneflow backend needs the packages onnx and onnxruntime, and "
+            f"model '{config.name}': the oneflow backend needs the packages {' and '.join(needed)}, and "
             f"{' and '.join(missing)} cannot be found; install them: pip install 'tritium-server[oneflow]'"
         )
 

@@ -16,7 +16,8 @@ import numpy as np
 from tritium.backends.api import Arrays, InstanceContext, TensorModel
 from tritium.backends.conformance import check_conformance
 from tritium.backends.onnxruntime_settings import SessionSettings, session_settings
-from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput
+from tritium.backends.scalars import scalar_names
+from tritium.core.model_config import ModelConfig
 from tritium.core.model_description import ModelDescription, TensorSpec
 from tritium.core.tensor import Array, DataType
 from tritium.errors import ConfigError, InvalidArgumentError, ModelExecutionError, UnsupportedError
@@ -83,8 +84,9 @@ class OnnxRuntimeModel:
         self._bfloat_outputs = {
             s.name for s in description.outputs if s.data_type == DataType.BF16.config_name
         }
-        self._scalar_inputs = _scalars(context.config, context.config.input, description.inputs)
-        self._scalar_outputs = _scalars(context.config, context.config.output, description.outputs)
+        config = context.config
+        self._scalar_inputs = scalar_names(config, config.input, _rankless(description.inputs))
+        self._scalar_outputs = scalar_names(config, config.output, _rankless(description.outputs))
         _check_bfloat_support(context, self._strings, self._bfloats, self._bfloat_outputs)
 
     def run(self, inputs: Arrays, output_names: Sequence[str]) -> Arrays:
@@ -135,8 +137,13 @@ class OnnxRuntimeModel:
         ]
 
 
-def open_content(context: InstanceContext, content: bytes, file: str) -> OnnxRuntimeModel:
+def open_content(
+    context: InstanceContext, content: bytes, file: str, *, providers: Sequence[str] = _CPU
+) -> OnnxRuntimeModel:
     """A session for an ONNX model in memory; ``file`` is what error texts call it.
+
+    Args:
+        providers: ONNX Runtime's execution providers, the preferred first.
 
     Raises:
         TritiumError: as ``OnnxRuntimeBackend.open``.
@@ -146,7 +153,7 @@ def open_content(context: InstanceContext, content: bytes, file: str) -> OnnxRun
         context,
         file,
         lambda options: _new_session(
-            context.config, content, options, f"{file} ({len(content)} bytes)", sanitize
+            context.config, content, options, f"{file} ({len(content)} bytes)", sanitize, providers
         ),
     )
 
@@ -155,7 +162,7 @@ def _open(
     context: InstanceContext, file: str, new_session: Callable[[SessionOptions], InferenceSession]
 ) -> OnnxRuntimeModel:
     config = context.config
-    settings = session_settings(config, context.intra_op_threads, _available_providers())
+    settings = session_settings(config, context.intra_op_threads, available_providers())
     options = _serving_options(settings)
     _register_custom_operations(options, context)
     session = new_session(options)
@@ -181,19 +188,31 @@ def _new_session(
     options: SessionOptions,
     named: str,
     sanitize: Callable[[str], str],
+    providers: Sequence[str] = _CPU,
 ) -> InferenceSession:
     from onnxruntime import InferenceSession
 
     try:
-        return InferenceSession(model, options, providers=list(_CPU))
+        session = InferenceSession(model, options, providers=list(providers))
     except Exception as error:
         raise ConfigError(
             f"model '{config.name}': onnxruntime cannot load {named}: {sanitize(str(error))}; "
             "check that the file is a complete ONNX model of a version that this onnxruntime supports"
         ) from error
+    if providers[0] not in session.get_providers():  # it goes on with the others, in silence
+        raise ConfigError(
+            f"model '{config.name}': onnxruntime cannot start its {providers[0]} for {named}; "
+            "check that the libraries which that provider needs are installed"
+        )
+    return session
 
 
-def _available_providers() -> Sequence[str]:
+def available_providers() -> Sequence[str]:
+    """The execution providers of the installed ONNX Runtime.
+
+    Raises:
+        UnsupportedError: there is none.
+    """
     try:
         from onnxruntime import get_available_providers
     except ImportError as error:
@@ -206,7 +225,7 @@ def _available_providers() -> Sequence[str]:
 
 
 def _reading_options() -> SessionOptions:
-    _available_providers()
+    available_providers()
     from onnxruntime import GraphOptimizationLevel, SessionOptions
 
     options = SessionOptions()
@@ -305,16 +324,8 @@ def _element(onnx_type: str) -> DataType | None:
     return _ELEMENTS.get(onnx_type.removeprefix("optional(").replace("))", ")"))
 
 
-def _scalars(
-    config: ModelConfig, tensors: Sequence[ModelInput | ModelOutput], specs: Sequence[TensorSpec]
-) -> frozenset[str]:
-    """Tensors that the configuration calls [ 1 ] and the model a scalar; Triton has no scalars."""
-    rankless = {spec.name for spec in specs if not spec.dims}
-    if config.batching:
-        return frozenset()
-    return frozenset(
-        t.name for t in tensors if t.name in rankless and tuple(t.dims) == (1,) and t.reshape is None
-    )
+def _rankless(specs: Sequence[TensorSpec]) -> frozenset[str]:
+    return frozenset(spec.name for spec in specs if not spec.dims)
 
 
 def _check_bfloat_support(

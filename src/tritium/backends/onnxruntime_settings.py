@@ -16,6 +16,10 @@ _GRAPH_LEVELS: Mapping[int, GraphLevel] = {0: "all", -1: "basic", 1: "extended",
 _MAX_THREADS = 1024  # a judgement of ours: more is a slip of the keyboard, and would take the machine down
 _ARENA_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 _SPINNING = "session.intra_op.allow_spinning"
+_INTRA_THREADS = "intra_op_thread_count"
+_OWN_KEYS = (
+    "inter_op_thread_count", "execution_mode", "enable_mem_arena", "enable_mem_pattern", _ARENA_SHRINKAGE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def session_settings(config: ModelConfig, intra_op_threads: int, available: Sequ
     read = _Parameters(config.name, config.parameters)
     arena = read.flag("enable_mem_arena", default=True)
     return SessionSettings(
-        intra_op_threads=read.threads("intra_op_thread_count", default=intra_op_threads),
+        intra_op_threads=read.threads(_INTRA_THREADS, default=intra_op_threads),
         inter_op_threads=read.threads("inter_op_thread_count", default=0),
         parallel=read.flag("execution_mode", default=False),
         memory_arena=arena,
@@ -55,6 +59,27 @@ def session_settings(config: ModelConfig, intra_op_threads: int, available: Sequ
         graph_level=_graph_level(config),
         session_entries=read.session_entries(),
     )
+
+
+def threads_elsewhere(config: ModelConfig, intra_op_threads: int, engine: str) -> int:
+    """The threads of one instance of ``config`` on another ``engine``; 0 lets it choose.
+
+    Raises:
+        ConfigError: a setting is for ONNX Runtime only, or has a value that it cannot have.
+    """
+    own = [key for key in config.parameters if key in _OWN_KEYS or key.startswith("session.")]
+    if own:
+        raise ConfigError(
+            f"model '{config.name}': the parameters {', '.join(own)} are for ONNX Runtime, but {engine} runs "
+            "it; remove them, or the parameter xrt"
+        )
+    if _graph_level(config) != "all":
+        raise ConfigError(
+            f"model '{config.name}': optimization.graph.level is for ONNX Runtime, but {engine} runs it; "
+            "remove it, or the parameter xrt"
+        )
+    _check_accelerators(config, (engine,))
+    return _Parameters(config.name, config.parameters).threads(_INTRA_THREADS, default=intra_op_threads)
 
 
 @dataclass(frozen=True, slots=True)
