@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("onnx", reason="onnx holds the models")
-pytest.importorskip("openvino", reason='openvino runs them: the extra "openvino"')
 
 from onnx import TensorProto, helper
+
+from tritium.backends.openvino import is_installed
+
+if not is_installed():
+    pytest.skip('OpenVINO is in the extra "openvino"', allow_module_level=True)
 
 from tritium.backends.api import InstanceContext
 from tritium.backends.openvino import OpenVinoModel, open_content
@@ -160,3 +167,27 @@ def test_what_fails_in_a_run_is_the_models_error() -> None:
     with pytest.raises(ModelExecutionError, match="nope"):
         model.run({"a": a, "nope": a}, ["y"])
     assert model.run({"a": a, "b": a}, ["y"])["y"].tolist() == [[2, 2, 2]] * 2
+
+
+def test_nothing_is_reported_to_anybody(tmp_path: Path) -> None:
+    content = tmp_path / "model"
+    content.write_bytes(add())
+    program = """
+import pathlib, sys
+from tests.backends.test_openvino import config, load
+load(pathlib.Path(sys.argv[1]).read_bytes(), config((3,), max_batch_size=8)).close()
+assert "openvino" in sys.modules
+print([name for name in sys.modules if name.startswith("openvino_telemetry")])
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(content)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+    assert list(home.iterdir()) == []

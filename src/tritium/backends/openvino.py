@@ -8,9 +8,11 @@ OpenVINO computes 64-bit integers with 32 bits: integers of a request that do no
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from tritium.core.tensor import Array
 from tritium.errors import ConfigError, InvalidArgumentError, ModelExecutionError
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, InferRequest, Model, Output
+    from openvino import CompiledModel, Core, InferRequest, Model, Output
 
 _INT32 = np.iinfo(np.int32)
 # They follow an index that is out of range, and may end the process.
@@ -89,9 +91,7 @@ def open_content(context: InstanceContext, content: bytes, file: str) -> OpenVin
     config = context.config
     threads = threads_elsewhere(config, context.intra_op_threads, "OpenVINO")
     try:
-        from openvino import Core
-
-        core = Core()
+        core = _core()
         model = core.read_model(content)
         _check_operations(config, model, file)
         ranked = {name for port in model.inputs if len(port.partial_shape) for name in port.names}
@@ -105,6 +105,18 @@ def open_content(context: InstanceContext, content: bytes, file: str) -> OpenVin
             "parameter xrt, so that ONNX Runtime runs it"
         ) from error
     return OpenVinoModel(context, compiled)
+
+
+def _core() -> Core:
+    """OpenVINO, imported without the package by which it reports each import to its makers."""
+    modules = cast("dict[str, ModuleType | None]", sys.modules)
+    modules.setdefault("openvino_telemetry", None)  # None: an import of it fails
+    try:
+        from openvino import Core
+    finally:
+        if modules.get("openvino_telemetry") is None:
+            modules.pop("openvino_telemetry", None)
+    return Core()
 
 
 def _check_operations(config: ModelConfig, model: Model, file: str) -> None:
