@@ -52,6 +52,7 @@ class ServerOptions:
     strict_readiness: bool = True
     disable_auto_complete_config: bool = False
     model_config_name: str | None = None
+    xrt: Mapping[str, str] = field(default_factory=dict)  # oneflow-serving's, by model: openvino or tensorrt
     cpu_fallback: bool = False  # tritium's: KIND_GPU without a GPU is served on the CPU, with a warning
     model_load_threads: int = 4
     exit_timeout_s: float = 30.0

@@ -208,6 +208,7 @@ def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> Mo
     prepare = PrepareOptions(
         auto_complete=not options.disable_auto_complete_config,
         cpu_fallback=options.cpu_fallback,
+        xrt=options.xrt,
         default_max_batch_size=int(everywhere.get("default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)),
     )
     loader = ModelLoader(

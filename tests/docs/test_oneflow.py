@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,21 +165,26 @@ def test_the_onnx_model_scores_rows_like_the_server(directory: Path) -> None:
     np.testing.assert_allclose(scores.sum(axis=1), np.ones(5), rtol=1e-5)
 
 
-def test_tritonserver_takes_the_containers_repository(directory: Path) -> None:
-    program, *arguments = command("tritonserver").split()
-    assert program == "tritonserver"
+def test_the_containers_command_serves_the_containers_repository(directory: Path) -> None:
+    if not openvino.is_installed():
+        pytest.skip('OpenVINO is in the extra "openvino"')
+    program, *arguments = command("oneflow-serving --model-store").split()
+    assert program == "oneflow-serving"
     with socket.socket() as http, socket.socket() as metrics:
         http.bind(("127.0.0.1", 0))
         metrics.bind(("127.0.0.1", 0))
         ports = [f"--http-port={http.getsockname()[1]}", f"--metrics-port={metrics.getsockname()[1]}"]
-    start = "import sys; from tritium.cli.tritonserver import main; sys.exit(main())"
-    log = directory / "tritonserver.log"
+        address = f"http://127.0.0.1:{http.getsockname()[1]}"
+    start = "import sys; from tritium.cli.oneflow_serving import main; sys.exit(main())"
+    log = directory / "oneflow-serving.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", start, *arguments, *ports], cwd=directory, stdout=output, stderr=output
         )
     try:
         wait_until(lambda: "Started HTTPService" in log.read_text(), START_LIMIT_S, "it listens")
+        with urllib.request.urlopen(f"{address}/v2/models/classifier/config", timeout=START_LIMIT_S) as reply:
+            assert json.load(reply)["parameters"] == {"xrt": {"string_value": "openvino"}}
     finally:
         process.terminate()
         code = process.wait(START_LIMIT_S)

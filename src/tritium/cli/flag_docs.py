@@ -56,6 +56,16 @@ with exit code 1 because it asks for something that tritium does not offer. None
 
 Exit codes: 0 after a signal; 1 for everything else, `--help` included.
 """
+_ONEFLOW_SERVING = """\
+## oneflow-serving
+
+The command of OneFlow-Serving's container: the flags of `tritonserver`, with `/models` where no
+`--model-store` is given, and two of its own. `--enable-openvino MODEL` and `--enable-tensorrt MODEL`, both
+repeatable, run a model that has no `config.pbtxt` by OpenVINO or TensorRT. Of a model that has one, a
+warning says that the flag has no effect; a model that is not there is an error.
+
+Exit codes: as `tritonserver`, but `--help` gives 0.
+"""
 _BACKEND_CONFIG = """\
 ## Settings of --backend-config
 
@@ -73,7 +83,7 @@ def flags_page() -> str:
     for title, triton_group in triton_flags.GROUPS.items():
         blocks.append(f"### tritonserver: {title}\n")
         blocks.append(_table(("Flag", "Here", "Meaning"), map(_triton_row, triton_group)))
-    blocks.append(_BACKEND_CONFIG)
+    blocks += [_ONEFLOW_SERVING, _BACKEND_CONFIG]
     settings = ((f"`{setting}`", meaning) for setting, meaning in backend_settings.explain())
     blocks.append(_table(("Setting", "Meaning"), settings))
     return "\n".join(blocks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tritium import serve
 from tritium.cli.launch import FAILURE, Run, launch
@@ -21,15 +21,22 @@ from tritium.cli.triton_options import (
     parse,
     refuse,
 )
+from tritium.options import ServerOptions
 
 _WIDTH = 80
 
 
-def main(argv: Sequence[str] | None = None, *, run: Run = serve.run) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    run: Run = serve.run,
+    adapt: Callable[[ServerOptions], ServerOptions] = lambda options: options,
+) -> int:
     """Run the command line ``argv`` (without the program's name) and return the exit code.
 
     Args:
         run: serves until it is told to stop.
+        adapt: what another command makes of the options; it may refuse its flags as ``refuse`` does.
     """
     try:
         given = parse(sys.argv[1:] if argv is None else argv)
@@ -37,6 +44,7 @@ def main(argv: Sequence[str] | None = None, *, run: Run = serve.run) -> int:
         options = options_of(given)
         _print_warnings(given)
         check_creation(options)
+        options = adapt(options)
     except UsageError as error:  # --help too: tritonserver answers it with status 1
         message = f"\n{error}" if str(error) else ""
         print(f"{usage()}{message}", file=sys.stderr)

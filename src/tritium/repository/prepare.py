@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tritium.backends.api import Backend, WorkerBackend
+from tritium.backends.oneflow_xrt import XRT_PARAMETER
 from tritium.backends.registry import backend_named
 from tritium.config.autocomplete import can_batch, merge
 from tritium.config.cpu_fallback import on_cpu
@@ -16,7 +17,7 @@ from tritium.config.pbtxt import read_config
 from tritium.config.platforms import complete_backend, fill_platform, version_entries
 from tritium.config.unsupported import check_supported
 from tritium.config.validate import EXECUTION_PARAMETER, check, check_file_names
-from tritium.core.model_config import ModelConfig
+from tritium.core.model_config import ModelConfig, ModelParameter
 from tritium.errors import ConfigError
 from tritium.repository.scan import ModelEntry
 from tritium.repository.versions import no_versions, select_versions
@@ -34,6 +35,7 @@ class PrepareOptions:
     auto_complete: bool = True
     default_max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
     cpu_fallback: bool = False  # instance groups that ask for GPUs run on the CPU
+    xrt: Mapping[str, str] = field(default_factory=dict)  # what runs OneFlow models without a configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,7 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
     """
     if entry.problem is not None:
         raise ConfigError(entry.problem)
-    config = (
-        read_config(entry.config_text, entry.config_file) if entry.config_text is not None else ModelConfig()
-    )
+    config = _given(entry, options.xrt.get(entry.name))
     config = fill_platform(with_name(config, entry.name))
     check_file_names(config)
     if not config.is_ensemble and options.auto_complete:
@@ -77,6 +77,21 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
         raise ConfigError(no_versions(entry.name))
     backend = None if config.is_ensemble else backend_named(config.backend)
     return Draft(config, backend, selection.versions)
+
+
+def _given(entry: ModelEntry, xrt: str | None) -> ModelConfig:
+    """What the user says: the file, or else what the command line says of the model."""
+    if entry.config_text is not None:
+        if xrt is not None:
+            logger.warning(
+                "--enable-%s %s has no effect, because the model has a configuration; say it there: "
+                'parameters { key: "xrt" value { string_value: "%s" } }',
+                xrt, entry.name, xrt,
+            )  # fmt: skip
+        return read_config(entry.config_text, entry.config_file)
+    if xrt is None:
+        return ModelConfig()
+    return ModelConfig(backend="oneflow", parameters={XRT_PARAMETER: ModelParameter(xrt)})
 
 
 def _entries(entry: ModelEntry) -> frozenset[str]:

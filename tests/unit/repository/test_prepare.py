@@ -156,6 +156,20 @@ def test_a_group_that_asks_for_a_gpu_falls_back_to_the_cpu_if_told_so(
     assert "served on the CPU, as --cpu-fallback says" in caplog.text
 
 
+def test_a_model_without_a_configuration_runs_by_what_the_command_line_says(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = replace(OPTIONS, xrt={"m": "openvino", "other": "tensorrt"})
+    (tmp_path / "m" / "1" / "model").mkdir(parents=True)
+    config = draft(scan_model(tmp_path / "m"), options).config
+    assert config.backend == "oneflow"
+    assert config.parameters == {"xrt": ModelParameter("openvino")}
+    with caplog.at_level(logging.WARNING):
+        config = draft(entry(tmp_path, 'backend: "oneflow"', versions=()), options).config
+    assert config.parameters == {}
+    assert "--enable-openvino m has no effect, because the model has a configuration" in caplog.text
+
+
 def test_a_configuration_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
     found = entry(tmp_path, PYTHON + 'input { name: "A" dims: 1 }')
     with pytest.raises(ConfigError):
