@@ -27,7 +27,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the report. ``holds`` is None where nothing was measured; ``note`` then says why."""
+    """One line of the report. ``holds`` is None where there is no bar or no figure; ``note`` may say why."""
 
     what: str
     ours: str = ""

@@ -64,7 +64,7 @@ def versions(names: Sequence[str]) -> str:
 
 def _verdict(row: Row) -> str:
     if row.holds is None:
-        return "skipped"
+        return "skipped" if row.note or not row.ours else "shown"
     return "yes" if row.holds else "**no**"
 
 

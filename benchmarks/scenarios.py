@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks import models, servers
 from benchmarks.comparison import Bar, Row, compared, in_turns, measured
 from benchmarks.load import Window, perf_window
+from benchmarks.openvino_engine import openvino_engine
 from benchmarks.reference import Program, UnavailableError, perf_analyzer, real_triton, reason_in
 from benchmarks.servers import Server, ServerFailedError
 from benchmarks.sessions import session_window
@@ -124,6 +125,11 @@ def dynamic_batching(bench: Bench) -> list[Row]:
     return [_throughput_row(what, mine, other, Bar(3.0, "x"))]
 
 
+def xrt_openvino(bench: Bench) -> list[Row]:
+    """Translated OneFlow graphs by OpenVINO against ONNX Runtime."""
+    return openvino_engine(bench.repository("openvino"), bench.rounds, bench.seconds)
+
+
 def start(bench: Bench) -> list[Row]:
     """From starting the process to ready with one ONNX model, and the memory it then holds, idle."""
     one_model, no_model = bench.repository("one"), bench.repository("none")
@@ -162,6 +168,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "large": large_identity,
     "style": multi_style,
     "batching": dynamic_batching,
+    "openvino": xrt_openvino,
     "start": start,
     "download": download,
 }
