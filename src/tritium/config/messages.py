@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import struct
-import sys
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, cast
 
 from google.protobuf import json_format
@@ -18,6 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from tritium.config.names import shown
 from tritium.core import model_config as c
 from tritium.errors import ConfigError
+from tritium.protobuf_messages import MODEL_CONFIG
 
 _PACKAGE = "inference."
 
@@ -75,36 +73,14 @@ CLASSES: Mapping[str, type] = MappingProxyType(
 _FIELDS = MappingProxyType({cls: frozenset(f.name for f in fields(cls)) for cls in CLASSES.values()})
 
 
-def _load_module() -> ModuleType:
-    """The message classes, without the imports of ``tritonclient.grpc`` (grpcio takes longer than all of us).
-
-    protobuf keeps one pool of descriptors per process, so a later ``import tritonclient.grpc`` gets the same
-    message classes.
-    """
-    package = importlib.util.find_spec("tritonclient")
-    if package is None or not package.submodule_search_locations:
-        raise ImportError("tritium needs the package tritonclient: pip install 'tritonclient[grpc]'")
-    path = Path(next(iter(package.submodule_search_locations)), "grpc", "model_config_pb2.py")
-    spec = importlib.util.spec_from_file_location(f"{__package__}._model_config_pb2", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ImportError("the installed tritonclient has no grpc/model_config_pb2.py; install a newer one")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_MODULE = _load_module()
-
-
 def new_message() -> Any:
     """An empty ``inference.ModelConfig`` message."""
-    return _MODULE.ModelConfig()
+    return MODEL_CONFIG.ModelConfig()
 
 
 def descriptor_of(full_name: str) -> Any | None:
     """The descriptor of a message or enum such as ``inference.ModelInput``; None if there is none."""
-    pool = _MODULE.DESCRIPTOR.pool
+    pool = MODEL_CONFIG.DESCRIPTOR.pool
     for find in (pool.FindMessageTypeByName, pool.FindEnumTypeByName):
         try:
             return find(full_name)

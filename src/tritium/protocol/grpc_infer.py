@@ -1,0 +1,358 @@
+"""ModelInfer messages and the core's requests and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tritium.core.model_config import ModelConfig
+from tritium.core.request import SEQUENCE_END, SEQUENCE_START, InferenceRequest
+from tritium.core.response import InferenceResponse, ResponseStream
+from tritium.core.tensor import DATATYPES, Buffer, DataType, Tensor, encode_bytes
+from tritium.errors import InvalidArgumentError, UnsupportedError
+from tritium.protobuf_messages import service_messages
+from tritium.protocol.classification import classify
+
+MAX_RANK = 64  # dimensions of a tensor; numpy's own limit
+MAX_CORRELATION_CHARS = 128
+_MESSAGES = service_messages()
+_LARGE_BYTES = 65536  # from here on raw tensors are cut out of the message instead of being copied twice
+_RAW_INPUT = 7  # the number of ModelInferRequest.raw_input_contents
+_RAW_OUTPUT_TAG = b"\x32"  # ModelInferResponse.raw_output_contents: field 6, length-delimited
+_LENGTH_DELIMITED = 2
+_UINT64 = 2**64
+_EMPTY_FINAL = "triton_enable_empty_final_response"
+_RESERVED = (
+    "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting "
+    f"with 'triton_' are allowed: {_EMPTY_FINAL}"
+)
+_CONTENTS = {
+    DataType.BOOL: "bool_contents",
+    DataType.INT8: "int_contents",
+    DataType.INT16: "int_contents",
+    DataType.INT32: "int_contents",
+    DataType.INT64: "int64_contents",
+    DataType.UINT8: "uint_contents",
+    DataType.UINT16: "uint_contents",
+    DataType.UINT32: "uint_contents",
+    DataType.UINT64: "uint64_contents",
+    DataType.FP32: "fp32_contents",
+    DataType.FP64: "fp64_contents",
+    DataType.BYTES: "bytes_contents",
+}
+# What Triton calls the datatype of data that came in the wrong field.
+_GIVEN = {
+    "bool_contents": "BOOL",
+    "int_contents": "INT32",
+    "int64_contents": "INT64",
+    "uint_contents": "UINT32",
+    "uint64_contents": "UINT64",
+    "fp32_contents": "FP32",
+    "fp64_contents": "FP64",
+    "bytes_contents": "BYTES",
+}
+
+
+class InferCall:
+    """One ModelInferRequest as it came: the message, and its raw tensors apart from it."""
+
+    __slots__ = ("classes", "message", "raw", "wants_empty_final")
+
+    def __init__(self, message: Any, raw: Sequence[Buffer]) -> None:
+        self.message = message
+        self.raw = raw
+        self.classes: dict[str, int] = {}  # of outputs that are to be classified
+        self.wants_empty_final = False
+
+    @property
+    def version(self) -> int | None:
+        """The version that is asked for, None for the highest.
+
+        Raises:
+            InvalidArgumentError: it is no number.
+        """
+        return version_number(self.message.model_version)
+
+    def request(self, config: ModelConfig, stream: ResponseStream) -> InferenceRequest:
+        """The request for the core; raw tensors are views of what was received.
+
+        Raises:
+            InvalidArgumentError: the message breaks the protocol.
+        """
+        message = self.message
+        request = InferenceRequest(message.model_name, [], stream, self.version, message.id)
+        if message.parameters:
+            self._apply_parameters(message.parameters, request)
+        request.inputs = self._inputs(config.name)
+        if message.outputs:
+            request.requested_outputs = self._outputs()
+        return request
+
+    def _apply_parameters(self, parameters: Mapping[str, Any], request: InferenceRequest) -> None:
+        for name, parameter in parameters.items():
+            kind = parameter.WhichOneof("parameter_choice")
+            if name == "sequence_id":
+                request.correlation_id = _sequence_id(parameter, kind)
+            elif name in ("sequence_start", "sequence_end"):
+                if _typed(name, parameter, kind, "bool_param"):
+                    request.flags |= SEQUENCE_START if name == "sequence_start" else SEQUENCE_END
+            elif name == "priority":
+                request.priority = _priority(parameter, kind)
+            elif name == "timeout":
+                request.timeout_us = max(0, _typed(name, parameter, kind, "int64_param"))
+            elif name == _EMPTY_FINAL:
+                self.wants_empty_final = _typed(name, parameter, kind, "bool_param")
+            elif name.startswith("triton_"):
+                raise InvalidArgumentError(_RESERVED)
+            elif kind in ("int64_param", "bool_param", "string_param", "double_param"):
+                request.parameters[name] = getattr(parameter, kind)
+            else:
+                raise _wrong_type(name, "int64_param, bool_param, or string_param")
+
+    def _inputs(self, model: str) -> list[Tensor]:
+        inputs = []
+        for index, entry in enumerate(self.message.inputs):
+            datatype = DATATYPES.get(entry.datatype)
+            if datatype is None:
+                raise InvalidArgumentError(
+                    f"invalid datatype for input tensor '{entry.name}' for model '{model}', got "
+                    f"'{entry.datatype[:64]}'"
+                )
+            shape = tuple(entry.shape)
+            if len(shape) > MAX_RANK:
+                raise InvalidArgumentError(
+                    f"input '{entry.name}' has {len(shape)} dimensions, expected at most {MAX_RANK}"
+                )
+            if shape and min(shape) < 0:
+                shown = ",".join(map(str, shape))
+                raise InvalidArgumentError(
+                    f"All input dimensions should be specified for input '{entry.name}' for model '{model}', "
+                    f"got [{shown}]"
+                )
+            inputs.append(Tensor(entry.name, datatype, shape, self._data(index, entry, datatype, model)))
+        return inputs
+
+    def _data(self, index: int, entry: Any, datatype: DataType, model: str) -> Buffer:
+        """The bytes of one input, from where they are."""
+        if entry.parameters and "shared_memory_region" in entry.parameters:
+            raise UnsupportedError(
+                f"input '{entry.name}' is in shared memory, which this server does not offer yet; send "
+                "'raw_input_contents'"
+            )
+        if self.raw:
+            if entry.HasField("contents"):
+                raise InvalidArgumentError(
+                    "contents field must not be specified when using raw_input_contents for "
+                    f"'{entry.name}' for model '{model}'"
+                )
+            if index < len(self.raw):
+                return self.raw[index]
+        elif entry.HasField("contents"):
+            return _typed_data(entry, datatype, model)
+        raise InvalidArgumentError(
+            f"unable to find data for input tensor '{entry.name}' for model '{model}' in request."
+        )
+
+    def _outputs(self) -> tuple[str, ...]:
+        names = tuple(entry.name for entry in self.message.outputs)
+        if len(set(names)) != len(names):
+            twice = next(name for i, name in enumerate(names) if name in names[:i])
+            raise InvalidArgumentError(f"output '{twice}' already exists in request")
+        for entry in self.message.outputs:
+            if not entry.parameters:
+                continue
+            if "shared_memory_region" in entry.parameters:
+                raise UnsupportedError(
+                    f"output '{entry.name}' is to go to shared memory, which this server does not offer yet"
+                )
+            if "classification" in entry.parameters:
+                parameter = entry.parameters["classification"]
+                kind = parameter.WhichOneof("parameter_choice")
+                if count := _typed("classification", parameter, kind, "int64_param"):
+                    self.classes[entry.name] = count
+        return names
+
+
+def read_infer_call(buffer: Buffer) -> InferCall:
+    """A serialized ModelInferRequest. Large raw tensors are not copied.
+
+    Raises:
+        InvalidArgumentError: it is no such message.
+    """
+    try:
+        if len(buffer) < _LARGE_BYTES:
+            message = _MESSAGES.ModelInferRequest.FromString(bytes(buffer))
+            return InferCall(message, message.raw_input_contents)
+        rest, raw = _cut_raw(memoryview(buffer).toreadonly())
+        return InferCall(_MESSAGES.ModelInferRequest.FromString(rest), raw)
+    except (ValueError, IndexError) as error:  # protobuf's DecodeError is a ValueError
+        raise unreadable("ModelInferRequest") from error
+
+
+def unreadable(name: str) -> InvalidArgumentError:
+    """The error for bytes that are no message of this type."""
+    return InvalidArgumentError(f"the request is not a serialized {name} message")
+
+
+def version_number(text: str) -> int | None:
+    """A model version as gRPC carries it; empty is None, the highest.
+
+    Raises:
+        InvalidArgumentError: it is no number of 64 bits.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 2**63):
+        raise InvalidArgumentError(
+            f"failed to get model version from specified version string '{text[:64]}' (details: stol), "
+            "version should be an integral value > 0"
+        )
+    return int(text)
+
+
+def _cut_raw(view: memoryview) -> tuple[bytes, list[memoryview]]:
+    """The fields of a message without its raw tensors, and those as views."""
+    rest: list[memoryview] = []
+    raw: list[memoryview] = []
+    position, end = 0, len(view)
+    while position < end:
+        start = position
+        tag, position = _varint(view, position)
+        if tag & 7 != _LENGTH_DELIMITED:
+            raise ValueError("every field of the message is length-delimited")
+        size, position = _varint(view, position)
+        stop = position + size
+        if stop > end:
+            raise ValueError("the message ends inside a field")
+        if tag >> 3 == _RAW_INPUT:
+            raw.append(view[position:stop])
+        else:
+            rest.append(view[start:stop])
+        position = stop
+    return b"".join(rest), raw
+
+
+def _varint(view: memoryview, position: int) -> tuple[int, int]:
+    """A number of protobuf's wire format, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = view[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of the message is too long")
+
+
+def _typed_data(entry: Any, datatype: DataType, model: str) -> Buffer:
+    """The bytes of ``contents``; narrow integers wrap, as in Triton."""
+    given = [field.name for field, _ in entry.contents.ListFields()]
+    wanted = _CONTENTS.get(datatype)
+    wrong = [name for name in given if name != wanted]
+    if wrong:
+        raise InvalidArgumentError(
+            f"unexpected explicit tensor data for input tensor '{entry.name}' for model '{model}' of type "
+            f"'{_GIVEN.get(wrong[0], 'unknown')}', expected datatype '{datatype.value}'"
+        )
+    if not given or wanted is None:
+        return b""
+    values = getattr(entry.contents, wanted)
+    if datatype is DataType.BYTES:
+        array = np.empty(len(values), dtype=object)
+        array[:] = list(values)
+        return encode_bytes(array)
+    wide = np.uint64 if wanted.startswith("uint") else np.int64 if wanted.startswith("int") else None
+    return np.array(values, dtype=wide).astype(datatype.numpy).tobytes()
+
+
+def _sequence_id(parameter: Any, kind: str | None) -> int | str:
+    if kind == "int64_param":
+        return int(parameter.int64_param) % _UINT64
+    if kind != "string_param":
+        raise _wrong_type("sequence_id", "int64_param or string_param")
+    text = str(parameter.string_param)
+    if len(text) > MAX_CORRELATION_CHARS:
+        raise UnsupportedError("string correlation ID cannot be longer than 128 characters")
+    return text
+
+
+def _priority(parameter: Any, kind: str | None) -> int:
+    if kind not in ("int64_param", "uint64_param"):
+        raise _wrong_type("priority", "int64_param or uint64_param")
+    value = int(getattr(parameter, kind))
+    if value < 0:
+        raise InvalidArgumentError("invalid value for 'priority', expected value >= 0.")
+    return value
+
+
+def _typed(name: str, parameter: Any, kind: str | None, wanted: str) -> Any:
+    if kind != wanted:
+        raise _wrong_type(name, wanted)
+    return getattr(parameter, wanted)
+
+
+def _wrong_type(name: str, wanted: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"invalid value type for '{name}' parameter, expected {wanted}.")
+
+
+def encode_infer_response(
+    response: InferenceResponse,
+    *,
+    request_id: str,
+    config: ModelConfig,
+    version: int,
+    classes: Mapping[str, int],
+    labels: Mapping[str, Sequence[str]],
+    final: bool | None = None,
+) -> list[Buffer]:
+    """A serialized ModelInferResponse in pieces; tensors are not copied.
+
+    Args:
+        final: the value of ``triton_final_response``, which stream responses carry.
+
+    Raises:
+        TritiumError: the response's own error, or an output that cannot be classified.
+    """
+    if response.error is not None:
+        raise response.error
+    message = _MESSAGES.ModelInferResponse(model_name=config.name, id=request_id)
+    if not response.empty:
+        message.model_version = str(version)
+    if final is not None:
+        message.parameters["triton_final_response"].bool_param = final
+    for name, value in (response.parameters or {}).items():
+        _set_parameter(message.parameters[name], value)
+    pieces: list[Buffer] = [b""]
+    for tensor in response.outputs:
+        if (count := classes.get(tensor.name)) is not None:
+            tensor = classify(
+                tensor, count, labels.get(tensor.name, ()), batching=config.max_batch_size > 0
+            )
+        message.outputs.add(name=tensor.name, datatype=tensor.datatype.value, shape=tensor.shape)
+        pieces += (_RAW_OUTPUT_TAG + _encode_varint(len(tensor.buffer)), tensor.buffer)
+    pieces[0] = message.SerializeToString()
+    return pieces
+
+
+def _set_parameter(parameter: Any, value: str | int | float | bool) -> None:
+    if isinstance(value, bool):
+        parameter.bool_param = value
+    elif isinstance(value, int):
+        parameter.int64_param = max(-(2**63), min(value, 2**63 - 1))
+    elif isinstance(value, float):
+        parameter.double_param = value
+    else:
+        parameter.string_param = value
+
+
+def _encode_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
