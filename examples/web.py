@@ -50,7 +50,7 @@ def serve(host: str, port: int, told: threading.Event) -> None:
     """Start both, say where the page is, and end both when ``told`` or when one of them has ended."""
     http = free_port()
     server = [tritium(), "serve", "--model-repository", str(REPOSITORY), "--load-model", "multi_style"]
-    server += ["--http-port", str(http), "--metrics-port", "0"]
+    server += ["--http-port", str(http), "--metrics-port", "0", "--no-grpc"]
     page = [sys.executable, "-m", "fast_neural_style.web.server", "--tritium", f"localhost:{http}"]
     page += ["--host", host, "--port", str(port)]
     with ExitStack() as stack:

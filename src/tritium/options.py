@@ -29,6 +29,32 @@ class HttpOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class GrpcOptions:
+    """The gRPC front end."""
+
+    enabled: bool = True
+    address: str = ""  # empty: as HTTP
+    port: int = 8001
+    reuse_port: bool = False
+    max_message_bytes: int = (1 << 31) - 1
+    max_connections: int = 4096  # tritium's
+    compression_level: str = "none"  # of responses: none, low, medium or high
+    use_tls: bool = False
+    mutual_tls: bool = False  # clients need a certificate, which is checked with ``root_certificate``
+    certificate: Path | None = None
+    key: Path | None = None
+    root_certificate: Path | None = None
+    keepalive_time_ms: int = 7_200_000
+    keepalive_timeout_ms: int = 20_000
+    keepalive_permit_without_calls: bool = False
+    max_pings_without_data: int = 2
+    min_ping_interval_ms: int = 300_000
+    max_ping_strikes: int = 2
+    max_connection_age_ms: int = 0  # 0: any
+    max_connection_age_grace_ms: int = 0  # 0: any
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsOptions:
     """The Prometheus endpoint."""
 
@@ -45,6 +71,7 @@ class ServerOptions:
     model_repositories: tuple[Path, ...] = ()
     server_id: str = "triton"  # what /v2 calls itself; clients compare it
     http: HttpOptions = field(default_factory=HttpOptions)
+    grpc: GrpcOptions = field(default_factory=GrpcOptions)
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     model_control_mode: str = "none"  # none or explicit
     startup_models: tuple[str, ...] | None = None  # explicit control: load these; None loads all

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from tritium.errors import TritiumError, UnavailableError
 from tritium.execution.launcher import Launcher
 from tritium.execution.memory import settle
+from tritium.frontends.grpc.front_end import make_listener
+from tritium.frontends.grpc.listener import GrpcListener
 from tritium.frontends.http.handlers import HttpApi
 from tritium.frontends.http.listener import HttpListener
 from tritium.frontends.http.metrics_api import MetricsApi
@@ -39,7 +41,11 @@ from tritium.startup_report import (
 
 logger = logging.getLogger("tritium.serve")
 
-_SERVICES = {"HTTP": "HTTPService", "Metrics": "Metrics Service"}  # as Triton's start-up lines call them
+_SERVICES = {
+    "GRPC": "GRPCInferenceService",
+    "HTTP": "HTTPService",
+    "Metrics": "Metrics Service",
+}  # as Triton's start-up lines call them
 
 
 class StartError(Exception):
@@ -68,7 +74,7 @@ class Service:
         self._options = options
         self._report = report
         self._launcher = Launcher()
-        self._listeners: list[HttpListener] = []
+        self._listeners: list[HttpListener | GrpcListener] = []
         self._endpoints: dict[str, Endpoint] = {}
         self._stop = asyncio.Event()
         self._signals = 0
@@ -144,11 +150,24 @@ class Service:
         ready = sum(version.model is not None for version in versions)
         total = len(versions) + len(manager.failures)
         self._report(
-            ready_line(ready, total, http=self._endpoints.get("HTTP"), metrics=self._endpoints.get("Metrics"))
+            ready_line(
+                ready,
+                total,
+                http=self._endpoints.get("HTTP"),
+                grpc=self._endpoints.get("GRPC"),
+                metrics=self._endpoints.get("Metrics"),
+            )
         )
 
     async def _listen(self, server: InferenceServer) -> None:
         options = self._options
+        if options.grpc.enabled:
+            address = options.grpc.address or options.http.address
+            try:
+                listener = make_listener(server, options.grpc, address)
+            except TritiumError as error:
+                raise StartError(f"failed to start GRPC service: {error.code.text} - {error}") from error
+            await self._open("GRPC", listener, address)
         if options.http.enabled:
             api = HttpApi(server, max_input_bytes=options.http.max_input_bytes)
             await self._open("HTTP", HttpListener(api, options.http), options.http.address)
@@ -158,7 +177,7 @@ class Service:
             own = HttpOptions(address=address, port=options.metrics.port, reuse_port=options.http.reuse_port)
             await self._open("Metrics", HttpListener(metrics, own), address)
 
-    async def _open(self, what: str, listener: HttpListener, address: str) -> None:
+    async def _open(self, what: str, listener: HttpListener | GrpcListener, address: str) -> None:
         try:
             await listener.start()
         except UnavailableError as error:

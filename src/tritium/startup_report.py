@@ -122,14 +122,27 @@ class Endpoint:
     @property
     def url(self) -> str:
         """The address as a person on this machine would type it."""
+        return f"http://{self.place}"
+
+    @property
+    def place(self) -> str:
+        """Host and port, as clients of other protocols want them."""
         host = "localhost" if self.address in ("", "0.0.0.0", "::") else self.address
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-def ready_line(ready: int, total: int, *, http: Endpoint | None, metrics: Endpoint | None) -> str:
+def ready_line(
+    ready: int,
+    total: int,
+    *,
+    http: Endpoint | None = None,
+    grpc: Endpoint | None = None,
+    metrics: Endpoint | None = None,
+) -> str:
     """The friendly last line: how many of ``total`` models serve, and where."""
     models = "1 model" if total == 1 else f"{total} models"
     serving = f"Serving {models}" if ready == total else f"Serving {ready} of {models}"
     places = [f"HTTP at {http.url}"] if http else []
+    places += [f"gRPC at {grpc.place}"] if grpc else []
     places += [f"metrics at {metrics.url}/metrics"] if metrics else []
     return f"{serving}; {', '.join(places) or 'no listener is open'}"

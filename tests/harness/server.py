@@ -19,7 +19,7 @@ from tests.harness.http import Connection, Reply, infer_json, request, wait_unti
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
-_STARTED = re.compile(r"Started (HTTPService|Metrics Service) at \S*:(\d+)")
+_STARTED = re.compile(r"Started (GRPCInferenceService|HTTPService|Metrics Service) at \S*:(\d+)")
 GOOD = infer_json([1, 2, 3])
 
 
@@ -45,12 +45,23 @@ class ServerProcess:
         self.log = log
         self.known_good = known_good
         self.http_port = 0
+        self.grpc_port = 0
         self.metrics_port = 0
         self.error_bodies: list[bytes] = []
         self.repository = repository
         start = ["-c", f"{prelude}\nimport sys, tritium.cli.main\nsys.exit(tritium.cli.main.main())"]
         command = [sys.executable, *(start if prelude else ["-m", "tritium"]), "serve"]
-        command += ["--model-repository", str(repository), "--http-port", "0", "--metrics-port", "0", *flags]
+        command += [
+            "--model-repository",
+            str(repository),
+            "--http-port",
+            "0",
+            "--grpc-port",
+            "0",
+            "--metrics-port",
+            "0",
+            *flags,
+        ]
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -86,10 +97,11 @@ class ServerProcess:
         def started() -> bool:
             assert self.process.poll() is None, f"the server ended: {self.output()[-3000:]}"
             ports.update((what, int(port)) for what, port in _STARTED.findall(self.output()))
-            return len(ports) == 2
+            return len(ports) == 3
 
         wait_until(started, START_TIMEOUT_S, "the server listens")
         self.http_port, self.metrics_port = ports["HTTPService"], ports["Metrics Service"]
+        self.grpc_port = ports["GRPCInferenceService"]
         wait_until(lambda: self.get("/v2/health/live").status == 200, START_TIMEOUT_S, "the server lives")
 
     def output(self) -> str:

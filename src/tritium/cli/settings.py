@@ -13,7 +13,7 @@ from tritium.options import ServerOptions
 
 Settings = Mapping[str, object]
 
-_PARTS = ("http", "metrics")
+_PARTS = ("http", "grpc", "metrics")
 
 
 def options_from(settings: Settings) -> ServerOptions:

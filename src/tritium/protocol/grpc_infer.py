@@ -11,7 +11,7 @@ from tritium.core.model_config import ModelConfig
 from tritium.core.request import SEQUENCE_END, SEQUENCE_START, InferenceRequest
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.tensor import DATATYPES, Buffer, DataType, Tensor, encode_bytes
-from tritium.errors import InvalidArgumentError, UnsupportedError
+from tritium.errors import InvalidArgumentError, TritiumError, UnsupportedError
 from tritium.protobuf_messages import service_messages
 from tritium.protocol.classification import classify
 
@@ -21,6 +21,7 @@ _MESSAGES = service_messages()
 _LARGE_BYTES = 65536  # from here on raw tensors are cut out of the message instead of being copied twice
 _RAW_INPUT = 7  # the number of ModelInferRequest.raw_input_contents
 _RAW_OUTPUT_TAG = b"\x32"  # ModelInferResponse.raw_output_contents: field 6, length-delimited
+_INFER_RESPONSE_TAG = b"\x12"  # ModelStreamInferResponse.infer_response: field 2, length-delimited
 _LENGTH_DELIMITED = 2
 _UINT64 = 2**64
 _EMPTY_FINAL = "triton_enable_empty_final_response"
@@ -58,13 +59,14 @@ _GIVEN = {
 class InferCall:
     """One ModelInferRequest as it came: the message, and its raw tensors apart from it."""
 
-    __slots__ = ("classes", "message", "raw", "wants_empty_final")
+    __slots__ = ("classes", "message", "raw", "readable", "wants_empty_final")
 
     def __init__(self, message: Any, raw: Sequence[Buffer]) -> None:
         self.message = message
         self.raw = raw
         self.classes: dict[str, int] = {}  # of outputs that are to be classified
         self.wants_empty_final = False
+        self.readable = True  # its parameters are
 
     @property
     def version(self) -> int | None:
@@ -84,7 +86,9 @@ class InferCall:
         message = self.message
         request = InferenceRequest(message.model_name, [], stream, self.version, message.id)
         if message.parameters:
+            self.readable = False
             self._apply_parameters(message.parameters, request)
+            self.readable = True
         request.inputs = self._inputs(config.name)
         if message.outputs:
             request.requested_outputs = self._outputs()
@@ -329,13 +333,34 @@ def encode_infer_response(
     pieces: list[Buffer] = [b""]
     for tensor in response.outputs:
         if (count := classes.get(tensor.name)) is not None:
-            tensor = classify(
-                tensor, count, labels.get(tensor.name, ()), batching=config.max_batch_size > 0
-            )
+            tensor = classify(tensor, count, labels.get(tensor.name, ()), batching=config.max_batch_size > 0)
         message.outputs.add(name=tensor.name, datatype=tensor.datatype.value, shape=tensor.shape)
         pieces += (_RAW_OUTPUT_TAG + _encode_varint(len(tensor.buffer)), tensor.buffer)
     pieces[0] = message.SerializeToString()
     return pieces
+
+
+def encode_stream_reply(pieces: Sequence[Buffer]) -> list[Buffer]:
+    """A ModelStreamInferResponse around a serialized ModelInferResponse."""
+    return [_INFER_RESPONSE_TAG + _encode_varint(sum(map(len, pieces))), *pieces]
+
+
+def encode_stream_error(
+    error: TritiumError, *, request_id: str, model_name: str = "", final: bool | None = None
+) -> list[Buffer]:
+    """A ModelStreamInferResponse that carries an error.
+
+    Args:
+        model_name: empty, like ``final``, for a request that did not run.
+    """
+    text = str(error).encode("utf-8", "replace").decode()
+    message = _MESSAGES.ModelStreamInferResponse(error_message=text)
+    message.infer_response.SetInParent()
+    message.infer_response.id = request_id
+    message.infer_response.model_name = model_name
+    if final is not None:
+        message.infer_response.parameters["triton_final_response"].bool_param = final
+    return [message.SerializeToString()]
 
 
 def _set_parameter(parameter: Any, value: str | int | float | bool) -> None:

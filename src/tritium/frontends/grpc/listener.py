@@ -9,6 +9,7 @@ import random
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 from tritium.errors import UnavailableError
 from tritium.frontends.grpc.connection import GrpcConnection, Shared
@@ -39,6 +40,7 @@ class GrpcListener:
         self._alarm: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
         self._random = random.Random()
+        self.on_sweep: Callable[[], None] | None = None  # called every second
         self.port = settings.port
 
     async def start(self) -> None:
@@ -66,9 +68,7 @@ class GrpcListener:
             raise UnavailableError(f"Socket '{address}:{settings.port}' {detail} ") from None
         for sock in self._server.sockets:
             self.port = sock.getsockname()[1]
-            sock.setsockopt(
-                socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
-            )  # inherited
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # inherited
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
     def _connect(self) -> asyncio.BaseProtocol:
@@ -88,6 +88,8 @@ class GrpcListener:
         now_s = time.monotonic()
         for connection in [*self._connections]:
             connection.sweep(now_s)
+        if self.on_sweep is not None:
+            self.on_sweep()
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
 
     def _wake_at(self, time_s: float) -> None:

@@ -1,0 +1,209 @@
+"""ModelStreamInfer: many requests on one stream, which run side by side.
+
+Replies of models with one response for each request leave in the order of the requests, as in Triton; those
+of decoupled models leave as they come. Errors are messages of the stream and do not end it, unless the client
+asked for that by the metadata ``triton_grpc_error: true``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from tritium.core.model import Model
+from tritium.core.response import InferenceResponse, ResponseStream
+from tritium.core.tensor import Buffer
+from tritium.errors import TritiumError
+from tritium.frontends.grpc.call import GrpcCall
+from tritium.frontends.grpc.status import GrpcStatus
+from tritium.protocol.grpc_infer import (
+    InferCall,
+    encode_infer_response,
+    encode_stream_error,
+    encode_stream_reply,
+    read_infer_call,
+)
+from tritium.protocol.status import status_of
+from tritium.server import InferenceServer
+
+_AHEAD = 256  # requests under way before the client has to wait
+_STRICT = (b"triton_grpc_error", b"true")
+
+
+class StreamInfer:
+    """One ModelStreamInfer call."""
+
+    def __init__(self, server: InferenceServer, call: GrpcCall) -> None:
+        self._server = server
+        self._call = call
+        self._strict = _STRICT in call.metadata
+        self._running: dict[_StreamRequest, None] = {}
+        self._in_order: deque[_StreamRequest] = deque()  # those whose replies keep the order of the requests
+        self._owed = 0  # messages whose space the client has not got back
+        self._half_closed = False
+        call.on_cancel = self._cancel
+        call.on_writable = self._on_writable
+
+    def on_message(self, message: Buffer) -> None:
+        """A request from the client."""
+        request = _StreamRequest(self)
+        self._running[request] = None
+        self._in_order.append(request)
+        self._owed += 1
+        try:
+            request.start(self._server, message)
+        except TritiumError as error:
+            request.refuse(error)
+        if self._call.over:
+            return
+        if not request.ordered and request in self._in_order:
+            self._in_order.remove(request)
+        if not self._call.writable:
+            request.pause(True)
+        self._let_client_send()
+        self._send_in_order()
+
+    def on_half_close(self) -> None:
+        """The client sends no more requests; what runs is answered."""
+        self._half_closed = True
+        self._finish_if_done()
+
+    def reply(self, request: _StreamRequest, pieces: Sequence[Buffer]) -> None:
+        """Send a reply, now or when it is its turn."""
+        if request.ordered:
+            request.waiting.append(pieces)
+            if self._in_order and self._in_order[0] is request:
+                self._send_in_order()
+        else:
+            self._send(pieces)
+
+    def done(self, request: _StreamRequest) -> None:
+        """Everything about ``request`` was replied."""
+        self._running.pop(request, None)
+        if request.ordered:
+            self._send_in_order()
+        self._let_client_send()
+        self._finish_if_done()
+
+    def fail(self, error: TritiumError) -> bool:
+        """End the stream with an execution error if the client wants that: whether it does."""
+        if self._strict:
+            self._call.finish(GrpcStatus[status_of(error).grpc], str(error))
+            self._cancel()
+        return self._strict
+
+    def _send_in_order(self) -> None:
+        order = self._in_order
+        while order:
+            first = order[0]
+            while first.waiting:
+                self._send(first.waiting.popleft())
+            if first in self._running:
+                return
+            order.popleft()
+
+    def _send(self, pieces: Sequence[Buffer]) -> None:
+        self._call.send(*pieces)
+        if not self._call.over and not self._call.writable:
+            for request in self._running:
+                request.pause(True)
+
+    def _on_writable(self) -> None:
+        for request in [*self._running]:
+            request.pause(False)
+
+    def _let_client_send(self) -> None:
+        while self._owed and len(self._running) - self._owed < _AHEAD and not self._call.over:
+            self._owed -= 1
+            self._call.consumed()
+
+    def _finish_if_done(self) -> None:
+        if self._half_closed and not self._running:
+            self._call.finish()
+
+    def _cancel(self) -> None:
+        running, self._running = self._running, {}
+        self._in_order.clear()
+        for request in running:
+            request.cancel()
+
+
+class _StreamRequest:
+    """One request of a stream."""
+
+    __slots__ = ("_infer", "_model", "_owner", "_stream", "ordered", "waiting")
+
+    def __init__(self, owner: StreamInfer) -> None:
+        self._owner = owner
+        self._infer: InferCall | None = None
+        self._model: Model | None = None
+        self._stream: ResponseStream | None = None
+        self.ordered = True
+        self.waiting: deque[Sequence[Buffer]] = deque()
+
+    def start(self, server: InferenceServer, message: Buffer) -> None:
+        """Run what ``message`` asks for.
+
+        Raises:
+            TritiumError: the message breaks the protocol, or the model does not take it.
+        """
+        infer = read_infer_call(message)
+        model = server.model(infer.message.model_name, infer.version)
+        self._infer, self._model = infer, model
+        self.ordered = not model.config.decoupled
+        stream = ResponseStream(self._on_response)
+        request = infer.request(model.config, stream)
+        model.check(request)
+        self._stream = stream
+        server.infer(model, request)
+
+    def refuse(self, error: TritiumError) -> None:
+        """Reply that the request was not run."""
+        self.ordered = True
+        identity = self._infer.message.id if self._infer is not None and self._infer.readable else ""
+        self._owner.reply(self, encode_stream_error(error, request_id=identity))
+        self._owner.done(self)
+
+    def pause(self, paused: bool) -> None:
+        """The client reads slower than the model answers, or can take more."""
+        if self._stream is not None and self._stream.paused != paused:
+            self._stream.pause(paused)
+
+    def cancel(self) -> None:
+        """The client has gone."""
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def _on_response(self, response: InferenceResponse, final: bool) -> None:
+        try:
+            pieces = self._encode(response, final)
+        except TritiumError as error:
+            if self._owner.fail(error):
+                return
+            pieces = self._encode_error(error, final)
+        if pieces:
+            self._owner.reply(self, pieces)
+        if final:
+            self._owner.done(self)
+
+    def _encode(self, response: InferenceResponse, final: bool) -> Sequence[Buffer]:
+        model, infer = self._model, self._infer
+        assert model is not None and infer is not None
+        if response.empty and not infer.wants_empty_final:
+            return ()
+        return encode_stream_reply(
+            encode_infer_response(
+                response,
+                request_id=infer.message.id,
+                config=model.config,
+                version=model.version,
+                classes=infer.classes,
+                labels=model.labels,
+                final=final,
+            )
+        )
+
+    def _encode_error(self, error: TritiumError, final: bool) -> Sequence[Buffer]:
+        assert self._model is not None and self._infer is not None
+        name = self._model.config.name
+        return encode_stream_error(error, request_id=self._infer.message.id, model_name=name, final=final)
