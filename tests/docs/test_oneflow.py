@@ -31,7 +31,6 @@ pytest.importorskip("onnxruntime", reason="onnxruntime runs it")
 PAGE = Page("oneflow.md")
 block, command = PAGE.block, PAGE.command
 SAVED = Path(__file__).parent / "saved"
-RUN_SCRIPT = Path(environment.__file__).with_name("run_script.py")
 MODEL = "models/classifier/1/model"
 START_LIMIT_S = 60.0
 
@@ -76,7 +75,7 @@ def test_the_real_oneflow_saves_what_the_page_says(directory: Path, tmp_path: Pa
         pytest.skip(f"NOT TESTED AGAINST THE REAL ONEFLOW: {missing}")
     subprocess.run(["sh", "-c", command("mkdir")], cwd=tmp_path, check=True)
     shutil.copy(directory / "save.py", tmp_path)
-    argv = [str(python), str(RUN_SCRIPT), "save.py"]
+    argv = [str(python), "save.py"]
     subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     assert files_of(tmp_path / MODEL) == files_of(SAVED / "classifier" / "model")
 
