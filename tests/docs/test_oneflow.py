@@ -24,6 +24,7 @@ from tests.harness.pages import Page, typed
 from tests.harness.server import ServerProcess
 from tests.oneflow import environment
 from tritium.backends import openvino
+from tritium.environments.oneflow import VARIABLE
 
 pytest.importorskip("onnx", reason="onnx holds the translation")
 pytest.importorskip("onnxruntime", reason="onnxruntime runs it")
@@ -54,7 +55,7 @@ def server(directory: Path) -> Iterator[ServerProcess]:
 
 
 def check(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", *command("tritium check").split(), *flags]
+    argv = [sys.executable, "-m", *command("tritium check models\n").split(), *flags]
     return subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=False)
 
 
@@ -102,13 +103,14 @@ def test_the_configuration_of_the_page_fits_the_graph(directory: Path, tmp_path:
     ("line", "told"),
     [
         ("instance_group { kind: KIND_GPU }", "Change kind to KIND_CPU"),
-        ('parameters { key: "engine" value { string_value: "oneflow" } }', "leave it out"),
+        (command('key: "engine"'), "there is no such environment; type: tritium env oneflow"),
         ('backend: "oneflow_python"', "unable to find backend library for backend 'oneflow_python'"),
     ],
 )
 def test_what_the_page_calls_refused_is_refused_with_that_advice(
-    line: str, told: str, directory: Path, tmp_path: Path
+    line: str, told: str, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
     shutil.copytree(directory / "models", tmp_path / "models")
     backend = "" if line.startswith("backend") else 'backend: "oneflow"\n'
     (tmp_path / "models/classifier/config.pbtxt").write_text(f"{backend}{line}\n")
@@ -125,6 +127,21 @@ def test_the_accelerator_of_the_page_is_taken(directory: Path, tmp_path: Path) -
     (tmp_path / "models/classifier/config.pbtxt").write_text(f'backend: "oneflow"\n{line}\n')
     done = check(tmp_path, "--load")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_both_engines_of_the_page_compute_the_same(directory: Path) -> None:
+    if not environment.ENABLED:
+        pytest.skip("the real OneFlow 0.9.0 is used where TRITIUM_ONEFLOW_TESTS=1 is set (downloads 1 GB)")
+    try:
+        environment.interpreter()
+    except environment.MissingInterpreterError as missing:
+        pytest.skip(f"NOT TESTED AGAINST THE REAL ONEFLOW: {missing}")
+    for typed_in in ("tritium env", "tritium check models --verify"):
+        argv = [sys.executable, "-m", *command(typed_in).split()]
+        done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "same classifier version 1" in done.stdout
 
 
 def test_a_model_that_wants_a_gpu_passes_with_the_flag_of_the_page(directory: Path, tmp_path: Path) -> None:
