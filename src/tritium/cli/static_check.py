@@ -77,6 +77,8 @@ def _check_model(entry: ModelEntry, options: PrepareOptions) -> Finding:
 
 
 def _check_draft(entry: ModelEntry, found: Draft, options: PrepareOptions) -> None:
+    if found.problem is not None:
+        raise found.problem
     if isinstance(found.backend, WorkerBackend):
         filename = found.config.default_model_filename or _PYTHON_FILE
         completes = [_check_python(_model_file(entry, version, filename)) for version in found.versions]

@@ -74,6 +74,8 @@ class ModelLoader:
         for version in found.versions:
             on_version(version)
             try:
+                if found.problem is not None:
+                    raise found.problem
                 if isinstance(found.backend, WorkerBackend):
                     loaded[version] = await self._load_in_workers(entry, version, found.backend, found.config)
                 else:
