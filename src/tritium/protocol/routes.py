@@ -20,6 +20,8 @@ class Endpoint(Enum):
     MODEL_CONFIG = ("model config", "GET")
     MODEL_STATS = ("model stats", "GET")
     INFER = ("infer", "POST")
+    GENERATE = ("generate", "POST")
+    GENERATE_STREAM = ("generate stream", "POST")
     REPOSITORY_INDEX = ("repository index", "POST")
     MODEL_LOAD = ("model load", "POST")
     MODEL_UNLOAD = ("model unload", "POST")
@@ -39,7 +41,10 @@ class Route(NamedTuple):
     repository: str = ""
 
 
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?", re.ASCII)
+_MODEL = re.compile(
+    r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|generate|generate_stream|ready|config|stats))?",
+    re.ASCII,
+)
 _REPOSITORY = re.compile(r"/v2/repository(?:/([^/]+))?/(?:index|models/([^/]+)/(load|unload))", re.ASCII)
 _FIXED = {
     "/v2": Route(Endpoint.SERVER_METADATA),
@@ -50,6 +55,8 @@ _FIXED = {
 _ACTIONS = {
     None: Endpoint.MODEL_METADATA,
     "infer": Endpoint.INFER,
+    "generate": Endpoint.GENERATE,
+    "generate_stream": Endpoint.GENERATE_STREAM,
     "ready": Endpoint.MODEL_READY,
     "config": Endpoint.MODEL_CONFIG,
     "stats": Endpoint.MODEL_STATS,

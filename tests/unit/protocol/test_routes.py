@@ -24,6 +24,8 @@ HIGHEST = 2**63 - 1
         ("/v2/models/m/versions/007/stats", Route(Endpoint.MODEL_STATS, "m", 7)),
         ("/v2/models/m/infer", Route(Endpoint.INFER, "m")),
         (f"/v2/models/m/versions/{HIGHEST}/infer", Route(Endpoint.INFER, "m", HIGHEST)),
+        ("/v2/models/m/generate", Route(Endpoint.GENERATE, "m")),
+        ("/v2/models/m/versions/2/generate_stream", Route(Endpoint.GENERATE_STREAM, "m", 2)),
         ("/v2/models/infer", Route(Endpoint.MODEL_METADATA, "infer")),
         ("/v2/models/ec%68o", Route(Endpoint.MODEL_METADATA, "ec%68o")),
         ("/v2/repository/index", Route(Endpoint.REPOSITORY_INDEX)),
@@ -83,6 +85,8 @@ def test_a_version_beyond_64_bits_is_refused_in_tritons_words(version: str) -> N
 def test_what_may_change_something_is_posted() -> None:
     assert {endpoint for endpoint in Endpoint if endpoint.method == "POST"} == {
         Endpoint.INFER,
+        Endpoint.GENERATE,
+        Endpoint.GENERATE_STREAM,
         Endpoint.REPOSITORY_INDEX,
         Endpoint.MODEL_LOAD,
         Endpoint.MODEL_UNLOAD,

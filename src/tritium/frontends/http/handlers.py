@@ -15,6 +15,7 @@ import msgspec
 
 from tritium.errors import InvalidArgumentError, TritiumError
 from tritium.frontends.http.exchange import JSON, TEXT, Exchange, HttpRefusal
+from tritium.frontends.http.generate import GenerateCall
 from tritium.frontends.http.head import RequestHead
 from tritium.frontends.http.infer import InferCall
 from tritium.frontends.http.replies import respond_error
@@ -57,6 +58,8 @@ class HttpApi:
         if route is not None and head.method.decode("latin-1") == route.endpoint.method:
             if route.endpoint is Endpoint.INFER:
                 return InferCall(self._server, route, head, self._max_input_bytes, self._own)
+            if route.endpoint in (Endpoint.GENERATE, Endpoint.GENERATE_STREAM):
+                return GenerateCall(self._server, route, head, self._own)
             return partial(self._handlers[route.endpoint], route)
         status, text = (404, "Not Found") if route is None else (405, "Method Not Allowed")
         if head.chunked or (head.length or 0) > _EARLY_BYTES:
