@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.unit.frontends.http.fakes import server
 from tritium.core.model_config import ModelTransactionPolicy
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse
-from tritium.frontends.http.exchange import MAX_WAITING_BYTES, Exchange
+from tritium.frontends.http.exchange import MAX_WAITING_BYTES
 from tritium.frontends.http.handlers import HttpApi
 from tritium.frontends.http.listener import HttpListener
 from tritium.options import HttpOptions
@@ -28,27 +29,20 @@ EVENTS = 4096  # 64 MiB
 KERNEL_BYTES = 24 << 20  # what the sockets of both sides may hold, generously
 
 
-class NotingApi(HttpApi):
-    """Notes the last exchange, as whoever connects a producer to its reply would."""
-
-    exchange: Exchange
-
-    def handle(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        super().handle(exchange)
-
-
 class Producer:
-    """A model's side of one stream: sends numbered events for as long as it may."""
+    """A model's side of one stream: sends events for as long as it may."""
 
-    def __init__(self, request: InferenceRequest, exchange: Exchange) -> None:
+    def __init__(self, request: InferenceRequest) -> None:
         self.request = request
-        self.exchange = exchange
         self.sent = 0
-        exchange.on_resume = self.produce
+        request.stream.attach(0, lambda slot: None, self._on_pause)
+
+    def _on_pause(self, slot: int, paused: bool) -> None:
+        if not paused:
+            self.produce()
 
     def produce(self) -> None:
-        while not self.exchange.paused and self.sent < EVENTS:
+        while not self.request.stream.paused and self.sent < EVENTS:
             self.send()
 
     def send(self) -> None:
@@ -62,7 +56,7 @@ def run(scenario: Callable[[Producer, asyncio.StreamReader, asyncio.StreamWriter
     async def main() -> None:
         scheduler = FakeScheduler()
         config = echo_config(model_transaction_policy=ModelTransactionPolicy(decoupled=True))
-        api = NotingApi(server(model(config, scheduler=scheduler)), max_input_bytes=1 << 20)
+        api = HttpApi(server(model(config, scheduler=scheduler)), max_input_bytes=1 << 20)
         listener = HttpListener(api, HttpOptions(port=0))
         await listener.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, limit=1 << 16)
@@ -71,7 +65,7 @@ def run(scenario: Callable[[Producer, asyncio.StreamReader, asyncio.StreamWriter
             async with asyncio.timeout(120):
                 while not scheduler.requests:
                     await turn()
-                await scenario(Producer(scheduler.requests[0], api.exchange), reader, writer)
+                await scenario(Producer(scheduler.requests[0]), reader, writer)
         finally:
             writer.close()
             listener.close()
@@ -100,7 +94,7 @@ def test_a_slow_reader_holds_its_producer_back_and_gets_everything_in_the_end() 
     ) -> None:
         producer.produce()
         await settled(producer)
-        assert producer.exchange.paused
+        assert producer.request.stream.paused
         assert producer.sent * EVENT_BYTES < KERNEL_BYTES
         await reader.readuntil(b"\r\n\r\n")
         received = 0
@@ -160,3 +154,51 @@ def test_t37_a_generation_that_runs_notices_that_its_client_left(
         wait_until(lambda: running.pending("watchful") == 0, 30, "it runs")
     wait_until(cancelled, 50, "it noticed")
     running.assert_three_ok()
+
+
+# IN = n: sends n responses of 64 KiB and counts those that it has sent in a file.
+FLOOD = """
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            sender = request.get_response_sender()
+            path = os.path.join(os.path.dirname(__file__), ".sent")
+            for i in range(int(values(request).max())):
+                if sender.is_cancelled():
+                    break
+                sender.send(answer(np.full((1, 16384), 0.5, np.float32)))
+                with open(path + "~", "w") as file:
+                    file.write(str(i + 1))
+                os.replace(path + "~", path)
+            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+"""
+
+
+def test_a_model_in_a_worker_waits_for_a_slow_reader_and_stops_when_it_leaves(
+    start_server: StartServer, repository: Path
+) -> None:
+    write_python_model(repository, "flood", FLOOD, extra="model_transaction_policy { decoupled: true }")
+    running = start_server(repository)
+    counter = repository / "flood" / "1" / ".sent"
+    before = running.rss_bytes()
+
+    def sent() -> int:
+        return int(counter.read_text()) if counter.exists() else 0
+
+    with running.connect() as slow:
+        slow.send(request("POST", "/v2/models/flood/generate_stream", b'{"IN":4000}'))
+        wait_until(lambda: sent() > 10, 30, "it sends")
+        wait_until(lambda: _still(sent), 30, "it waits")
+        assert sent() < 2000
+        assert running.rss_bytes() - before < 100 << 20
+        assert running.infer("echo", infer_json([1])).status == 200
+    once = running.ask("POST", "/v2/models/flood/generate", b'{"IN":1}')  # runs when the other has stopped
+    assert once.status == 200
+    assert sent() == 1
+    running.assert_three_ok()
+
+
+def _still(sent: Callable[[], int]) -> bool:
+    before = sent()
+    time.sleep(1)
+    return sent() == before

@@ -1,4 +1,4 @@
-"""generate and generate_stream of Triton 2.51 (WIRE 9), as far as ordinary models go.
+"""generate and generate_stream of Triton 2.51 (WIRE 9), for ordinary and decoupled models.
 
 Where Triton answers 500 to a mistake of the client, the text here is the same and the status is 400. Errors
 of a model have the status of their code (Triton: 400).
@@ -16,6 +16,7 @@ import pytest
 
 from tests.harness.http import Connection, Reply, infer_json, request
 from tests.harness.models import FAILING, PLAIN, write_python_model
+from tests.harness.pipeline_models import REPEAT
 from tests.harness.server import ServerProcess
 
 JSON = "application/json"
@@ -74,6 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     outputs = [(name, "FP32", [-1]) for name in ("id", "model_name", "OUT", "e")]
     write_python_model(models, "clash", CLASH, outputs=outputs)
     write_python_model(models, "err", FAILING)
+    write_python_model(models, "repeat", REPEAT, extra="model_transaction_policy { decoupled: true }")
     write_python_model(models, "plain", PLAIN)
     with ServerProcess(models, log=root / "log") as running:
         yield running
@@ -250,6 +252,32 @@ def test_errors_of_a_model(server: ServerProcess, code: int, status: int) -> Non
     reply = generate(server, "err", {"IN": code}, stream=True)
     assert (reply.status, reply.body) == (status, b'data: {"error":"told so"}\n\n')
     assert reply.headers["content-type"] == EVENTS
+
+
+NOT_ONE = "generate expects model to produce exactly 1 response, use generate stream for model that generates various number of responses"
+
+
+@pytest.mark.parametrize("count", [0, 2, 7])
+def test_generate_wants_one_response_of_a_decoupled_model(server: ServerProcess, count: int) -> None:
+    reply = generate(server, "repeat", {"IN": count})
+    assert (reply.status, reply.error, reply.headers["content-type"]) == (200, NOT_ONE, JSON)
+    assert generate(server, "repeat", {"IN": 1}).json["OUT"] == 0.0
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_a_stream_has_an_event_for_each_response_of_a_decoupled_model(
+    server: ServerProcess, count: int
+) -> None:
+    reply = generate(server, "repeat", {"IN": count}, stream=True)
+    assert (reply.status, reply.headers["content-type"]) == (200, EVENTS)
+    events = reply.body.decode().split("\n\n")[:-1]
+    assert [json.loads(event.removeprefix("data: "))["OUT"] for event in events] == [*range(count)]
+
+
+def test_an_error_of_a_decoupled_model(server: ServerProcess) -> None:
+    reply = generate(server, "repeat", {"IN": -1}, stream=True)
+    assert (reply.status, reply.body) == (400, b'data: {"error":"told so"}\n\n')
+    assert generate(server, "repeat", {"IN": -1}).status == 400
 
 
 def test_parameters_of_a_response_stand_beside_its_outputs(server: ServerProcess) -> None:

@@ -51,8 +51,8 @@ class Exchange:
     ``begin``, ``send`` and ``end``.
 
     ``on_abandoned`` is called if the client goes away before the end of the reply; ``abandoned`` says that it
-    did. While ``paused``, pieces come faster than the client reads; ``on_resume`` is called when more are
-    wanted.
+    did. ``on_pause`` is called with true when pieces come faster than the client reads, and with false when
+    more are wanted; ``paused`` says which was the last.
     """
 
     __slots__ = (
@@ -63,7 +63,7 @@ class Exchange:
         "head",
         "keep_alive",
         "on_abandoned",
-        "on_resume",
+        "on_pause",
         "paused",
         "reply",
         "unfinished",
@@ -76,7 +76,7 @@ class Exchange:
         self.keep_alive = head.keep_alive
         self.abandoned = False
         self.on_abandoned: Callable[[], None] | None = None
-        self.on_resume: Callable[[], None] | None = None
+        self.on_pause: Callable[[bool], None] | None = None
         self.reply: list[Buffer] | None = None  # what is to be sent of it
         self.unfinished = False  # pieces follow
         self.paused = False
@@ -134,7 +134,7 @@ class Exchange:
         self.reply.append(piece if self.head.http_1_0 else b"%x\r\n%b\r\n" % (len(piece), piece))
         self._waiting_bytes += len(piece)
         self._connection.exchange_done(self)
-        self.paused = self._waiting_bytes > PAUSE_BYTES
+        self._pause(self._waiting_bytes > PAUSE_BYTES)
 
     def end(self) -> None:
         """The body is complete."""
@@ -143,7 +143,7 @@ class Exchange:
         if not self.head.http_1_0:
             self.reply.append(b"0\r\n\r\n")
         self.unfinished = self.paused = False
-        self.on_abandoned = self.on_resume = None
+        self.on_abandoned = self.on_pause = None
         self._connection.exchange_done(self)
 
     def take_pieces(self) -> list[Buffer]:
@@ -154,10 +154,13 @@ class Exchange:
 
     def pieces_sent(self) -> None:
         """The client reads; whoever was asked to pause may go on."""
-        if self.paused:
-            self.paused = False
-            if self.on_resume is not None:
-                self.on_resume()
+        self._pause(False)
+
+    def _pause(self, paused: bool) -> None:
+        if paused != self.paused:
+            self.paused = paused
+            if self.on_pause is not None:
+                self.on_pause(paused)
 
     def _render(self, status: int, size: int | None, content_type: bytes, extra: bytes) -> bytes:
         """The head; ``size`` is None for a body in pieces."""

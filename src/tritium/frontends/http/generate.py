@@ -59,10 +59,7 @@ class GenerateCall:
             context.model.release()
 
     def _stream(self, context: GenerateContext) -> ResponseStream:
-        """Where the model's responses go.
-
-        While ``context.exchange.paused`` the client reads too slowly, until ``on_resume`` is called.
-        """
+        """Where the model's responses go."""
         streaming = self._route.endpoint is Endpoint.GENERATE_STREAM
         reply = EventStreamReply(context) if streaming else SingleReply(context)
         context.stream = ResponseStream(reply.on_response)
@@ -85,3 +82,6 @@ class GenerateCall:
             request.stream.cancel()
         elif not request.stream.closed:
             context.exchange.on_abandoned = request.stream.cancel
+            context.exchange.on_pause = request.stream.pause
+            if context.exchange.paused:
+                request.stream.pause(True)

@@ -33,7 +33,9 @@ class GenerateContext:
     stream: ResponseStream | None = None
 
     def encode(self, response: InferenceResponse) -> bytes | TritiumError:
-        """The JSON of ``response``, or its error, or why it cannot be written."""
+        """The JSON of ``response``, nothing for an empty one, or its error, or why it cannot be written."""
+        if response.empty:
+            return b""
         try:
             return encode_generate_response(
                 response,
@@ -43,11 +45,6 @@ class GenerateContext:
             )
         except Exception as error:
             return as_tritium_error(error)
-
-    def counts(self, response: InferenceResponse, final: bool) -> bool:
-        """Whether this is a response, and not only the end of those of a decoupled model."""
-        something = response.outputs or response.error is not None or response.parameters is not None
-        return not final or not self.model.config.decoupled or bool(something)
 
 
 def _large(response: InferenceResponse) -> bool:
@@ -65,13 +62,12 @@ class SingleReply:
 
     def on_response(self, response: InferenceResponse, final: bool) -> None:
         """The model answered; with the final answer it is known whether there was one."""
-        counts = self._context.counts(response, final)
-        if counts and self._first is not None:
+        if not response.empty and self._first is not None:
             self._refuse()
             if self._context.stream is not None:
                 self._context.stream.cancel()  # nobody will hear the others
             return
-        if counts:
+        if not response.empty:
             self._first = response
         if not final:
             return
@@ -116,14 +112,12 @@ class EventStreamReply:
             if len(self._waiting) == 1:
                 self._context.own(self._encode_waiting())
             return
-        counts = self._context.counts(response, final)
-        self._deliver(self._context.encode(response) if counts else b"", final)
+        self._deliver(self._context.encode(response), final)
 
     async def _encode_waiting(self) -> None:
         while self._waiting:
             response, final = self._waiting[0]
-            counts = self._context.counts(response, final)
-            encoded = await asyncio.to_thread(self._context.encode, response) if counts else b""
+            encoded = await asyncio.to_thread(self._context.encode, response)
             self._waiting.popleft()
             self._deliver(encoded, final)
 

@@ -36,6 +36,7 @@ def decoupled(answers: Sequence[Answer]) -> Model:
         for number, answer in enumerate(answers):
             response = InferenceResponse([answer] if isinstance(answer, Tensor) else [])
             response.error = answer if isinstance(answer, TritiumError) else None
+            response.empty = answer is None
             request.stream.send(response, final=number == len(answers) - 1)
 
     policy = ModelTransactionPolicy(decoupled=True)
