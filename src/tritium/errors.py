@@ -10,6 +10,7 @@ Nothing here knows a protocol: ``protocol/status.py`` holds the table from codes
     ├── InvalidArgumentError        INVALID_ARG
     │   └── ConfigError             INVALID_ARG       a config.pbtxt that cannot be served
     ├── UnavailableError            UNAVAILABLE
+    │   ├── ModelNotReadyError      UNAVAILABLE       a version that is known and does not serve
     │   └── WorkerDiedError         UNAVAILABLE       the process that ran the request ended
     ├── UnsupportedError            UNSUPPORTED
     ├── AlreadyExistsError          ALREADY_EXISTS
@@ -103,6 +104,13 @@ class UnavailableError(TritiumError):
     """Not now; the same request may succeed later."""
 
     code = ErrorCode.UNAVAILABLE
+
+
+class ModelNotReadyError(UnavailableError):
+    """A version that the server knows, and which is being loaded or unloaded or has failed."""
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(f"Request for unknown model: '{name}' version {version} is not at ready state")
 
 
 class WorkerDiedError(UnavailableError):

@@ -220,6 +220,7 @@ def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> Mo
         loader,
         config_name=options.model_config_name,
         load_threads=options.model_load_threads,
+        explicit=options.model_control_mode == "explicit",
     )
     peers.bind(manager)
     return manager

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from tritium.core.custom_metrics import CustomMetrics
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
 from tritium.errors import TritiumError
+from tritium.repository.index import IndexEntry
 from tritium.repository.lifecycle import VersionState
 from tritium.repository.manager import ModelRepositoryManager
+from tritium.repository.tracked import UNLOADED
 
 EXTENSIONS = (
     "classification",
+    "model_repository",
+    "model_repository(unload_dependents)",
     "model_configuration",
     "binary_tensor_data",
     "parameters",
@@ -53,14 +58,16 @@ class InferenceServer:
         """Whether the server takes requests: every tracked model is loaded, if readiness is strict.
 
         A worker that is being restarted shows in its model's readiness and not here: a fault in one model
-        must not take the others out of rotation.
+        must not take the others out of rotation. Nor does a version show that is being unloaded, as somebody
+        wanted.
         """
         if not self._accepting:
             return False
         if not self._strict_readiness:
             return True
         return all(
-            v.state is VersionState.READY or (v.state is VersionState.UNAVAILABLE and v.reason == "unloaded")
+            v.state in (VersionState.READY, VersionState.UNLOADING)
+            or (v.state is VersionState.UNAVAILABLE and v.reason == UNLOADED)
             for v in self.models.versions()
         )
 
@@ -78,6 +85,46 @@ class InferenceServer:
             return self.models.get(name, number).is_ready()
         except TritiumError:
             return False
+
+    async def load_model(
+        self,
+        name: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        within_load_of: str | None = None,
+    ) -> None:
+        """Load a model of the repositories, or load it anew; back when all its selected versions serve.
+
+        Args:
+            parameters: ``config``, a configuration as JSON text that goes before config.pbtxt, and
+                ``file:<path>``, bytes: the files that then are the model's whole directory.
+            within_load_of: the model whose loading asks, if it is the code of one that does.
+
+        Raises:
+            TritiumError: see ``ModelRepositoryManager.load``.
+        """
+        await self.models.load(name, parameters or {}, within_load_of=within_load_of)
+
+    async def unload_model(
+        self, name: str, *, unload_dependents: bool = False, within_load_of: str | None = None
+    ) -> None:
+        """Take a model out of service; the requests that it has are answered first, in the background.
+
+        Args:
+            unload_dependents: as well as the models that were loaded for it; no model of this server has any.
+
+        Raises:
+            TritiumError: see ``ModelRepositoryManager.unload``.
+        """
+        await self.models.unload(name, within_load_of=within_load_of)
+
+    async def repository_index(self, *, ready_only: bool = False) -> list[IndexEntry]:
+        """The models of the repositories, loaded or not, by name and version.
+
+        Raises:
+            UnavailableError: a repository cannot be read.
+        """
+        return await self.models.index(ready_only=ready_only)
 
     def infer(self, model: Model, request: InferenceRequest) -> None:
         """Run ``request``, which ``model.check`` has accepted; the answer comes through ``request.stream``.

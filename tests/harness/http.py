@@ -79,7 +79,10 @@ class Connection:
         version, status, reason = first.split(" ", 2)
         assert version == "HTTP/1.1", first
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        body = b"" if head or status == "100" else self._body(headers.get("content-length"))
+        if headers.get("transfer-encoding") == "chunked":
+            body = b"".join(iter(self.chunk, b""))
+        else:
+            body = b"" if head or status == "100" else self._body(headers.get("content-length"))
         return Reply(int(status), reason, headers, body)
 
     def _body(self, length: str | None) -> bytes:
@@ -92,6 +95,19 @@ class Connection:
             assert self._more(), "the server closed inside a body"
         body, self._buffer = self._buffer[: int(length)], self._buffer[int(length) :]
         return body
+
+    def chunk(self) -> bytes:
+        """The next chunk of a chunked body; empty at its end."""
+        size = int(self._line(), 16)
+        chunk = self._body(str(size))
+        assert self._line() == b"", "a chunk is not followed by an empty line"
+        return chunk
+
+    def _line(self) -> bytes:
+        while b"\r\n" not in self._buffer:
+            assert self._more(), f"the server closed inside a chunked body: {self._buffer[:200]!r}"
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
 
     def rest(self) -> bytes:
         """Everything up to the end of the connection, which must come."""

@@ -47,7 +47,7 @@ class ServerProcess:
         self.http_port = 0
         self.metrics_port = 0
         self.error_bodies: list[bytes] = []
-        self._repository = repository
+        self.repository = repository
         start = ["-c", f"{prelude}\nimport sys, tritium.cli.main\nsys.exit(tritium.cli.main.main())"]
         command = [sys.executable, *(start if prelude else ["-m", "tritium"]), "serve"]
         command += ["--model-repository", str(repository), "--http-port", "0", "--metrics-port", "0", *flags]
@@ -176,7 +176,7 @@ class ServerProcess:
 
     def _leaks(self) -> list[bytes]:
         secrets = [b"/dev/shm", b"/tmp", b"/proc/", b"/home/", b"/root/", b"site-packages", b"tritium/"]
-        secrets += [b"Traceback", b"memfd", str(self._repository).encode(), b"pid %d" % self.process.pid]
+        secrets += [b"Traceback", b"memfd", str(self.repository).encode(), b"pid %d" % self.process.pid]
         return [body[:300] for body in self.error_bodies if any(secret in body for secret in secrets)]
 
     def signal(self, number: int) -> None:

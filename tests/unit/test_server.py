@@ -64,6 +64,7 @@ def test_a_server_is_ready_between_opening_and_closing() -> None:
         (VersionState.UNAVAILABLE, "unloaded", True, True),
         (VersionState.UNAVAILABLE, "Internal: broken", True, False),
         (VersionState.LOADING, "", True, False),
+        (VersionState.UNLOADING, "", True, True),
         (VersionState.UNAVAILABLE, "Internal: broken", False, True),
     ],
 )

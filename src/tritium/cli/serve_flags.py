@@ -30,6 +30,7 @@ class ServeFlag:
         return self.name.removeprefix("--").replace("-", "_")
 
 
+_CONTROL_MODES = ("none", "explicit")
 _LOG_LEVELS = ("error", "warning", "info", "verbose")
 LOG_FORMATS = ("default", "ISO8601")
 
@@ -37,8 +38,11 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
     "models": (
         ServeFlag("--model-repository", "model_repositories", "a directory of models; may be repeated", "DIR",
                   values.path, repeated=True),
-        ServeFlag("--load-model", "startup_models", "load this model only, or '*' for all; may be repeated",
-                  "NAME",
+        ServeFlag("--model-control-mode", "model_control_mode",
+                  "none loads all models; explicit loads those of --load-model, and more on request",
+                  f"{{{','.join(_CONTROL_MODES)}}}", values.one_of(*_CONTROL_MODES)),
+        ServeFlag("--load-model", "startup_models",
+                  "load this model only, or '*' for all; may be repeated; implies explicit control", "NAME",
                   values.some_text, repeated=True),
         ServeFlag("--no-exit-on-error", "exit_on_error",
                   "serve what could be loaded when a model fails to load",
@@ -185,16 +189,18 @@ def options_of(arguments: argparse.Namespace) -> ServerOptions:
         value = given[flag.destination]
         if value is not None:
             settings[flag.setting] = tuple(value) if flag.repeated else value
-    settings |= _startup_models(given["load_model"])
+    settings |= _startup_models(given["load_model"], given["model_control_mode"])
     backend_config: dict[str, dict[str, str]] = {}
     for backend, key, value in given["backend_config"] or ():
         backend_config = merged(backend_config, backend, key, value)
     return options_from({**settings, "backend_config": backend_config})
 
 
-def _startup_models(names: list[str] | None) -> dict[str, object]:
+def _startup_models(names: list[str] | None, mode: str | None) -> dict[str, object]:
     if not names:
-        return {}
+        return {"startup_models": ()} if mode == "explicit" else {}
+    if mode not in (None, "explicit"):
+        raise ValueError(f"--load-model needs --model-control-mode explicit, got {mode}")
     if names == ["*"]:
         return {"model_control_mode": "explicit", "startup_models": None}
     if "*" in names:

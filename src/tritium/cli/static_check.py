@@ -77,6 +77,8 @@ def _check_model(entry: ModelEntry, options: PrepareOptions) -> Finding:
 
 
 def _check_draft(entry: ModelEntry, found: Draft, options: PrepareOptions) -> None:
+    if found.problem is not None:
+        raise found.problem
     found = choose_engine(entry, found, found.versions[-1])
     backend = found.backend
     if isinstance(backend, WorkerBackend) and backend.reader is None:

@@ -47,7 +47,7 @@ GROUPS: Mapping[str, tuple[TritonFlag, ...]] = {
                    "whether ready means that every model is available"),
         TritonFlag("model-control-mode", v.one_of("--model-control-mode", "none", "poll", "explicit"),
                    Works("model_control_mode", refuses=_POLL),
-                   "none loads all models; explicit loads those of --load-model; poll is refused"),
+                   "none loads all models, explicit those that are asked for, poll is refused"),
         TritonFlag("repository-poll-secs", v.integer(), NoEffect("it is for --model-control-mode=poll"),
                    "seconds between two polls"),
         TritonFlag("load-model", v.text, Works("startup_models", repeated=True),

@@ -92,7 +92,6 @@ def options_of(given: Sequence[Given]) -> ServerOptions:
 
     Raises:
         UsageError: --load-model without explicit model control.
-        RefusedFlagsError: model control that could never load a model.
         CreationError: no server can be made so.
     """
     settings: dict[str, object] = {"http.address": "0.0.0.0"}
@@ -125,11 +124,6 @@ def _startup_models(lists: Mapping[str, list[object]], settings: Mapping[str, ob
         )
     if not explicit:
         return {}
-    if not names:
-        raise RefusedFlagsError(
-            "error: --model-control-mode explicit: models cannot be loaded by requests in this version of "
-            "tritium; name those to load at start-up by --load-model, or remove the flag"
-        )
     if names == [ALL_MODELS]:
         return {"startup_models": None}
     return {"startup_models": tuple(dict.fromkeys(names))}

@@ -5,6 +5,7 @@ Nothing but ``ConfigError`` leaves this module, whatever the file holds.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -63,6 +64,26 @@ def read_config(text: str, file_name: str) -> ModelConfig:
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{file_name}: {shown(str(error))}") from error
     return _named_after(file_name, message)
+
+
+def config_from_json(text: str, source: str) -> ModelConfig:
+    """A configuration as JSON text, as a load request brings it.
+
+    Args:
+        source: what errors call the text.
+
+    Raises:
+        ConfigError: the text is no JSON, too long, or does not fit.
+    """
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ConfigError(
+            f"{source}: {len(text)} characters, but a model configuration has at most {MAX_CONFIG_BYTES}"
+        )
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{source}: expected a JSON object: {shown(str(error))}") from error
+    return config_from_document(document, source)
 
 
 def config_from_document(document: Mapping[str, Any], source: str = "model configuration") -> ModelConfig:

@@ -28,6 +28,8 @@ class Model:
     restarts: Callable[[], int]  # of its workers
     _rules: RequestRules = field(init=False)
     _reshape: Reshape = field(init=False)
+    _holds: int = field(init=False, default=0)
+    _on_unused: Callable[[], None] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._rules = RequestRules(self.config)
@@ -50,3 +52,20 @@ class Model:
         """
         request.arrival_ns = now_ns
         self.scheduler.enqueue(request)
+
+    def hold(self) -> None:
+        """Keep the model loaded while a request for it is read; each needs its ``release``."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """The request is with the scheduler, or will never be."""
+        self._holds -= 1
+        if not self._holds and self._on_unused is not None:
+            self._on_unused()
+
+    def when_unused(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` as soon as nothing holds the model: now, or at a ``release``."""
+        if not self._holds:
+            callback()
+        else:
+            self._on_unused = callback

@@ -20,6 +20,11 @@ class Endpoint(Enum):
     MODEL_CONFIG = ("model config", "GET")
     MODEL_STATS = ("model stats", "GET")
     INFER = ("infer", "POST")
+    GENERATE = ("generate", "POST")
+    GENERATE_STREAM = ("generate stream", "POST")
+    REPOSITORY_INDEX = ("repository index", "POST")
+    MODEL_LOAD = ("model load", "POST")
+    MODEL_UNLOAD = ("model unload", "POST")
 
     @property
     def method(self) -> str:
@@ -28,14 +33,19 @@ class Endpoint(Enum):
 
 
 class Route(NamedTuple):
-    """An endpoint and what the path names. ``model`` is empty where the path names none."""
+    """An endpoint and what the path names. ``model`` and ``repository`` are empty where it names none."""
 
     endpoint: Endpoint
     model: str = ""
     version: int | None = None
+    repository: str = ""
 
 
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?", re.ASCII)
+_MODEL = re.compile(
+    r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|generate|generate_stream|ready|config|stats))?",
+    re.ASCII,
+)
+_REPOSITORY = re.compile(r"/v2/repository(?:/([^/]+))?/(?:index|models/([^/]+)/(load|unload))", re.ASCII)
 _FIXED = {
     "/v2": Route(Endpoint.SERVER_METADATA),
     "/v2/health/live": Route(Endpoint.LIVE),
@@ -45,6 +55,8 @@ _FIXED = {
 _ACTIONS = {
     None: Endpoint.MODEL_METADATA,
     "infer": Endpoint.INFER,
+    "generate": Endpoint.GENERATE,
+    "generate_stream": Endpoint.GENERATE_STREAM,
     "ready": Endpoint.MODEL_READY,
     "config": Endpoint.MODEL_CONFIG,
     "stats": Endpoint.MODEL_STATS,
@@ -63,7 +75,7 @@ def match(path: str) -> Route | None:
         return fixed
     found = _MODEL.fullmatch(path)
     if found is None:
-        return None
+        return _match_repository(path)
     name, version_text, action = found.groups()
     version = None
     if version_text is not None:
@@ -74,3 +86,14 @@ def match(path: str) -> Route | None:
                 "stol), version should be an integral value > 0"
             )
     return Route(_ACTIONS[action], name, version)
+
+
+def _match_repository(path: str) -> Route | None:
+    found = _REPOSITORY.fullmatch(path)
+    if found is None:
+        return None
+    repository, model, action = found.groups(default="")
+    if not action:
+        return Route(Endpoint.REPOSITORY_INDEX, repository=repository)
+    endpoint = Endpoint.MODEL_LOAD if action == "load" else Endpoint.MODEL_UNLOAD
+    return Route(endpoint, model, repository=repository)

@@ -82,6 +82,8 @@ class ModelLoader:
         for version in found.versions:
             on_version(version)
             try:
+                if found.problem is not None:
+                    raise found.problem
                 loaded[version] = await self.load_version(entry, version, found)
             except TritiumError as error:
                 loaded[version] = error

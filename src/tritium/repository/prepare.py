@@ -13,14 +13,14 @@ from tritium.config.autocomplete import can_batch, merge
 from tritium.config.cpu_fallback import on_cpu
 from tritium.config.defaults import normalize, with_name
 from tritium.config.labels import check_files
-from tritium.config.pbtxt import read_config
+from tritium.config.pbtxt import config_from_json, read_config
 from tritium.config.platforms import complete_backend, fill_platform, version_entries
 from tritium.config.unsupported import check_supported
 from tritium.config.validate import EXECUTION_PARAMETER, check, check_file_names
 from tritium.core.model_config import ModelConfig, ModelParameter
-from tritium.errors import ConfigError
+from tritium.errors import ConfigError, TritiumError
 from tritium.repository.scan import ModelEntry
-from tritium.repository.versions import no_versions, select_versions
+from tritium.repository.versions import NoVersionError, select_versions
 
 logger = logging.getLogger("tritium.repository")
 
@@ -41,11 +41,15 @@ class PrepareOptions:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A configuration as the user wrote it, with its backend known."""
+    """A configuration as the user wrote it, with its backend known.
+
+    With a ``problem`` there is none of its name, and no version can be loaded.
+    """
 
     config: ModelConfig
     backend: Backend | None  # None for an ensemble
     versions: tuple[int, ...]
+    problem: TritiumError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +79,20 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
     for warning in (*entry.warnings, *selection.warnings):
         logger.warning("%s", warning)
     if not selection.versions:
-        raise ConfigError(no_versions(entry.name))
+        raise NoVersionError(entry.name)
+    if config.is_ensemble:
+        return Draft(config, None, selection.versions)
     settings = options.backend_settings.get(config.backend, {})
-    backend = None if config.is_ensemble else backend_named(config.backend, settings)
-    return Draft(config, backend, selection.versions)
+    try:
+        return Draft(config, backend_named(config.backend, settings), selection.versions)
+    except TritiumError as problem:
+        return Draft(config, None, selection.versions, problem)
 
 
 def _given(entry: ModelEntry, xrt: str | None) -> ModelConfig:
-    """What the user says: the file, or else what the command line says of the model."""
+    """What the user says: a load request, the file, or else what the command line says of the model."""
+    if entry.config_json is not None:
+        return config_from_json(entry.config_json, "parameter 'config'")
     if entry.config_text is not None:
         if xrt is not None:
             logger.warning(

@@ -6,6 +6,7 @@ Reads directories and config.pbtxt files, and nothing else: whether a model can 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -28,7 +29,8 @@ class ModelEntry:
 
     ``versions`` ascend. ``config_text`` is None without a configuration file, which is legal. ``fingerprint``
     changes when any file of the model does. With a ``problem`` the model cannot be loaded and the rest may be
-    empty; what was loaded before stays. ``warnings`` are for the log.
+    empty; what was loaded before stays. ``warnings`` are for the log. ``config_json`` is a configuration that
+    a load request brought, which goes before the text.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ModelEntry:
     versions: tuple[int, ...] = ()
     config_file: str = CONFIG_FILE
     config_text: str | None = None
+    config_json: str | None = None
     fingerprint: str = ""
     problem: str | None = None
     warnings: tuple[str, ...] = ()
@@ -90,6 +93,29 @@ def scan(roots: Sequence[Path], *, config_name: str | None = None) -> Snapshot:
     return Snapshot({name: models[name] for name in sorted(models)}, tuple(warnings))
 
 
+def find_model(roots: Sequence[Path], name: str, *, config_name: str | None = None) -> ModelEntry | None:
+    """Read the directory of one model; None if no repository has it.
+
+    Raises:
+        ConfigError: ``name`` is no plain name.
+    """
+    check_model_name(name)
+    found = [root / name for root in roots if not name.startswith(".") and (root / name).is_dir()]
+    if len(found) > 1:
+        return ModelEntry(name, found[0], problem=DUPLICATE)
+    return scan_model(found[0], config_name=config_name) if found else None
+
+
+def model_names(roots: Sequence[Path]) -> Mapping[str, int]:
+    """The names of the models in the repositories, in order, and how many repositories have each.
+
+    Raises:
+        UnavailableError: a repository cannot be read.
+    """
+    names = Counter(directory.name for root in roots for directory in _model_directories(root))
+    return {name: names[name] for name in sorted(names) if name.isprintable()}
+
+
 def scan_model(directory: Path, *, config_name: str | None = None) -> ModelEntry:
     """Read one model directory, whose name is the model's; what cannot be read is its ``problem``."""
     entry = ModelEntry(directory.name, directory)
@@ -113,9 +139,14 @@ def diff(old: Snapshot, new: Snapshot) -> Diff:
         changed=tuple(
             entry
             for name, entry in new.models.items()
-            if name in old.models and _identity(old.models[name]) != _identity(entry)
+            if name in old.models and not same(old.models[name], entry)
         ),
     )
+
+
+def same(one: ModelEntry, other: ModelEntry) -> bool:
+    """Whether two entries were read from the same directory in the same state."""
+    return _identity(one) == _identity(other)
 
 
 def _identity(entry: ModelEntry) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tritium.core.model_config import VersionPolicy
+from tritium.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Selection:
 
 
 def select_versions(policy: VersionPolicy, available: Sequence[int], model: str) -> Selection:
-    """The versions that ``policy`` selects; none is an error for the caller to raise (``no_versions``).
+    """The versions that ``policy`` selects; none is an error for the caller to raise (``NoVersionError``).
 
     A policy without a choice selects all, as Triton's.
     """
@@ -36,6 +37,10 @@ def select_versions(policy: VersionPolicy, available: Sequence[int], model: str)
     return Selection(ordered)
 
 
-def no_versions(model: str) -> str:
-    """Triton's words for a model of which no version is selected."""
-    return f"at least one version must be available under the version policy of model '{model}'"
+class NoVersionError(ConfigError):
+    """A model of which no version is selected."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"at least one version must be available under the version policy of model '{model}'"
+        )

@@ -64,6 +64,18 @@ def test_a_star_stands_alone() -> None:
         parse("--load-model", "*", "--load-model", "a")
 
 
+def test_explicit_control_starts_with_nothing_but_what_is_named() -> None:
+    control = ("--model-control-mode", "explicit")
+    assert parse(*control).startup_models == ()
+    assert parse(*control, "--load-model", "a").startup_models == ("a",)
+    assert parse("--model-control-mode", "none").startup_models is None
+
+
+def test_models_are_named_under_explicit_control_only() -> None:
+    with pytest.raises(ValueError, match="--load-model needs --model-control-mode explicit, got none"):
+        parse("--model-control-mode", "none", "--load-model", "a")
+
+
 def test_backend_settings_are_gathered_by_backend() -> None:
     options = parse(
         "--backend-config", "default-max-batch-size=8", "--backend-config", "python,shm-default-byte-size=1"

@@ -103,10 +103,8 @@ def test_explicit_control_loads_all_for_a_star() -> None:
     assert options("--model-control-mode=explicit", "--load-model=*").startup_models is None
 
 
-def test_explicit_control_that_could_never_load_a_model_is_refused() -> None:
-    assert "--model-control-mode explicit: models cannot be loaded by requests" in refusal(
-        "--model-control-mode=explicit"
-    )
+def test_explicit_control_starts_with_nothing_else() -> None:
+    assert options("--model-control-mode=explicit").startup_models == ()
 
 
 def test_polling_is_refused() -> None:

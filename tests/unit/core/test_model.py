@@ -31,3 +31,15 @@ def test_the_model_sees_the_shape_of_its_reshape() -> None:
     accepted = request(tensor(np.zeros((3, 1), np.float32)))
     model(config).check(accepted)
     assert accepted.inputs[0].shape == (3,)
+
+
+def test_a_model_is_unused_when_nothing_holds_it() -> None:
+    held, told = model(), list[str]()
+    held.when_unused(lambda: told.append("free"))
+    held.hold()
+    held.hold()
+    held.when_unused(lambda: told.append("released"))
+    held.release()
+    assert told == ["free"]
+    held.release()
+    assert told == ["free", "released"]

@@ -24,8 +24,16 @@ HIGHEST = 2**63 - 1
         ("/v2/models/m/versions/007/stats", Route(Endpoint.MODEL_STATS, "m", 7)),
         ("/v2/models/m/infer", Route(Endpoint.INFER, "m")),
         (f"/v2/models/m/versions/{HIGHEST}/infer", Route(Endpoint.INFER, "m", HIGHEST)),
+        ("/v2/models/m/generate", Route(Endpoint.GENERATE, "m")),
+        ("/v2/models/m/versions/2/generate_stream", Route(Endpoint.GENERATE_STREAM, "m", 2)),
         ("/v2/models/infer", Route(Endpoint.MODEL_METADATA, "infer")),
         ("/v2/models/ec%68o", Route(Endpoint.MODEL_METADATA, "ec%68o")),
+        ("/v2/repository/index", Route(Endpoint.REPOSITORY_INDEX)),
+        ("/v2/repository/r/index", Route(Endpoint.REPOSITORY_INDEX, repository="r")),
+        ("/v2/repository/models/index", Route(Endpoint.REPOSITORY_INDEX, repository="models")),
+        ("/v2/repository/models/m/load", Route(Endpoint.MODEL_LOAD, "m")),
+        ("/v2/repository/models/../unload", Route(Endpoint.MODEL_UNLOAD, "..")),
+        ("/v2/repository/r/models/m/load", Route(Endpoint.MODEL_LOAD, "m", repository="r")),
         ("/v2/models/a.b-c d", Route(Endpoint.MODEL_METADATA, "a.b-c d")),
     ],
 )
@@ -48,6 +56,10 @@ def test_paths_lead_to_endpoints(path: str, route: Route) -> None:
         "/v2/models//infer",
         "/v2/models/m/",
         "/v2/models/m/infer/",
+        "/v2/repository",
+        "/v2/repository/models/m",
+        "/v2/repository/models/m/load/",
+        "/v2/repository/a/b/models/m/load",
         "/v2/models/m/nothing",
         "/v2/models/m/versions/x",
         "/v2/models/m/versions/-1",
@@ -70,6 +82,13 @@ def test_a_version_beyond_64_bits_is_refused_in_tritons_words(version: str) -> N
     )
 
 
-def test_only_inference_is_posted() -> None:
-    assert {endpoint for endpoint in Endpoint if endpoint.method == "POST"} == {Endpoint.INFER}
+def test_what_may_change_something_is_posted() -> None:
+    assert {endpoint for endpoint in Endpoint if endpoint.method == "POST"} == {
+        Endpoint.INFER,
+        Endpoint.GENERATE,
+        Endpoint.GENERATE_STREAM,
+        Endpoint.REPOSITORY_INDEX,
+        Endpoint.MODEL_LOAD,
+        Endpoint.MODEL_UNLOAD,
+    }
     assert {endpoint.method for endpoint in Endpoint} == {"GET", "POST"}

@@ -13,6 +13,7 @@ from tritium.errors import (
     ConfigError,
     InternalError,
     ModelNotFoundError,
+    ModelNotReadyError,
     TritiumError,
     UnavailableError,
 )
@@ -20,12 +21,15 @@ from tritium.repository.lifecycle import VersionState
 from tritium.repository.loader import ModelLoader
 from tritium.repository.manager import ModelRepositoryManager
 from tritium.repository.scan import ModelEntry
+from tritium.repository.versions import NoVersionError
 
 
 class FakeLoader:
-    """Loads every version, but those of models whose names say otherwise."""
+    """Loads every version, but those of models whose names or files say otherwise."""
 
     def __init__(self) -> None:
+        self.gates: dict[str, asyncio.Event] = {}  # loads of these models wait
+        self.loads: list[str] = []
         self.schedulers: list[FakeScheduler] = []
         self.at_once = self.most_at_once = 0
 
@@ -35,13 +39,18 @@ class FakeLoader:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
+        self.loads.append(entry.name)
+        if entry.name in self.gates:
+            await self.gates[entry.name].wait()
         self.at_once -= 1
         if entry.name == "badconfig":
             raise ConfigError("the configuration is odd")
+        if not entry.versions:
+            raise NoVersionError(entry.name)
         loaded: dict[int, Model | TritiumError] = {}
         for version in entry.versions:
             on_version(version)
-            if entry.name.startswith("broken") or version == 13:
+            if entry.name.startswith("broken") or (entry.directory / str(version) / "broken").exists():
                 loaded[version] = InternalError("it does not load")
                 continue
             self.schedulers.append(FakeScheduler())
@@ -52,12 +61,18 @@ class FakeLoader:
 class Rig:
     """A manager over directories ``<name>/<version>``."""
 
-    def __init__(self, root: Path, *models: str, load_threads: int = 4) -> None:
+    def __init__(self, root: Path, *models: str, load_threads: int = 4, explicit: bool = False) -> None:
         for path in models:
             (root / path).mkdir(parents=True)
+            if path.endswith("/13"):
+                (root / path / "broken").touch()
         self.loader = FakeLoader()
         self.manager = ModelRepositoryManager(
-            [root], cast(ModelLoader, self.loader), config_name=None, load_threads=load_threads
+            [root],
+            cast(ModelLoader, self.loader),
+            config_name=None,
+            load_threads=load_threads,
+            explicit=explicit,
         )
 
     def states(self) -> list[tuple[str, int, str, str]]:
@@ -111,7 +126,6 @@ def test_a_model_that_has_no_version_to_show_a_reason_is_a_failure_by_name(tmp_p
         ("nope", None, "Request for unknown model: 'nope' is not found"),
         ("nope", 1, "Request for unknown model: 'nope' version 1 is not found"),
         ("good", 9, "Request for unknown model: 'good' version 9 is not found"),
-        ("broken", 1, "Request for unknown model: 'broken' version 1 is not found"),
         ("broken", None, "Request for unknown model: 'broken' has no available versions"),
     ],
 )
@@ -124,6 +138,17 @@ def test_what_does_not_serve_is_not_found_in_tritons_words(
         with pytest.raises(ModelNotFoundError) as caught:
             rig.manager.get(name, version)
         assert str(caught.value) == text
+
+    asyncio.run(scenario())
+
+
+def test_a_version_that_is_known_and_does_not_serve_is_not_ready_in_tritons_words(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        rig = Rig(tmp_path, "broken/1")
+        await rig.manager.load_all()
+        with pytest.raises(ModelNotReadyError) as caught:
+            rig.manager.get("broken", 1)
+        assert str(caught.value) == "Request for unknown model: 'broken' version 1 is not at ready state"
 
     asyncio.run(scenario())
 

@@ -56,8 +56,22 @@ def test_a_directory_with_just_a_model_file_is_a_model(tmp_path: Path) -> None:
 def test_without_auto_completion_a_directory_with_just_a_model_file_has_no_backend(tmp_path: Path) -> None:
     (tmp_path / "m" / "1").mkdir(parents=True)
     (tmp_path / "m" / "1" / "model.py").touch()
-    with pytest.raises(InvalidArgumentError):
-        draft(scan_model(tmp_path / "m"), replace(OPTIONS, auto_complete=False))
+    found = draft(scan_model(tmp_path / "m"), replace(OPTIONS, auto_complete=False))
+    assert found.backend is None
+    assert isinstance(found.problem, InvalidArgumentError)
+
+
+def test_a_configuration_as_json_goes_before_the_file(tmp_path: Path) -> None:
+    given = replace(
+        entry(tmp_path, "no such field: 1"), config_json='{"backend": "doubling", "max_batch_size": 3}'
+    )
+    assert draft(given, OPTIONS).config.max_batch_size == 3
+
+
+@pytest.mark.parametrize("text", ["x", "[]", "1", '{"foo": 1}', '{"name": "other"}', "[" * 10_000])
+def test_json_that_is_no_configuration_of_this_model_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        draft(replace(entry(tmp_path), config_json=text), OPTIONS)
 
 
 def test_a_problem_that_the_scan_found_is_the_reason(tmp_path: Path) -> None:
@@ -79,11 +93,10 @@ def test_versions_that_are_missing_are_warned_of(tmp_path: Path, caplog: pytest.
 
 
 def test_an_unknown_backend_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(
-        InvalidArgumentError, match="unable to find backend library for backend 'nope'"
-    ) as caught:
-        draft(entry(tmp_path, 'backend: "nope"' + TENSORS), OPTIONS)
-    assert "onnxruntime, python" in str(caught.value)
+    found = draft(entry(tmp_path, 'backend: "nope"' + TENSORS), OPTIONS)
+    assert found.versions == (1,)
+    assert "unable to find backend library for backend 'nope'" in str(found.problem)
+    assert "onnxruntime, python" in str(found.problem)
 
 
 def test_an_ensemble_has_no_backend(tmp_path: Path) -> None:

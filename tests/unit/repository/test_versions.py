@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tritium.core.model_config import AllVersions, LatestVersions, SpecificVersions, VersionPolicy
-from tritium.repository.versions import Selection, no_versions, select_versions
+from tritium.repository.versions import NoVersionError, Selection, select_versions
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,7 @@ def test_warns_of_a_version_that_is_not_there() -> None:
 
 
 def test_no_version_is_said_in_tritons_words() -> None:
-    assert no_versions("m") == "at least one version must be available under the version policy of model 'm'"
+    assert (
+        str(NoVersionError("m"))
+        == "at least one version must be available under the version policy of model 'm'"
+    )

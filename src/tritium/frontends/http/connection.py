@@ -130,6 +130,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         """The client caught up."""
         self._write_blocked = False
         self._update_reading()
+        if self._exchanges and self._exchanges[0].unfinished:
+            self.exchange_done(self._exchanges[0])
 
     # -- requests --
 
@@ -160,6 +162,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Send the replies at the head of the queue that are there."""
         exchanges, transport = self._exchanges, self._transport
         while transport is not None and exchanges and (reply := exchanges[0].reply) is not None:
+            if exchanges[0].unfinished:
+                self._send_pieces(transport, exchanges[0])
+                return
             keep_alive = exchanges.popleft().keep_alive
             _write(transport, reply)
             if not keep_alive:
@@ -172,8 +177,18 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._draining and self._clock.request is None:
             transport.close()
 
+    def _send_pieces(self, transport: asyncio.Transport, exchange: Exchange) -> None:
+        """Send what is there of a reply whose end is not; while the client does not read, it waits."""
+        if self._write_blocked:
+            return
+        pieces = exchange.take_pieces()
+        if pieces:
+            _write(transport, pieces)
+            exchange.pieces_sent()
+
     def _close(self, transport: asyncio.Transport) -> None:
         """End the connection; after a refusal only our half, for closing with bytes unread would reset it."""
+        self._closing = True
         if self._shared.now_s() - self._clock.refused < _LINGER_S and transport.can_write_eof():
             transport.write_eof()
         else:

@@ -15,9 +15,11 @@ import msgspec
 
 from tritium.errors import InvalidArgumentError, TritiumError
 from tritium.frontends.http.exchange import JSON, TEXT, Exchange, HttpRefusal
+from tritium.frontends.http.generate import GenerateCall
 from tritium.frontends.http.head import RequestHead
 from tritium.frontends.http.infer import InferCall
 from tritium.frontends.http.replies import respond_error
+from tritium.frontends.http.repository_api import RepositoryApi
 from tritium.protocol import documents
 from tritium.protocol.json_codec import encode_error
 from tritium.protocol.routes import Endpoint, Route, match
@@ -32,6 +34,7 @@ class HttpApi:
     def __init__(self, server: InferenceServer, *, max_input_bytes: int) -> None:
         self._server = server
         self._max_input_bytes = max_input_bytes
+        repository = RepositoryApi(server, self._own)
         self._handlers: dict[Endpoint, Callable[[Route, Exchange], None]] = {
             Endpoint.LIVE: self._live,
             Endpoint.READY: self._ready,
@@ -40,6 +43,9 @@ class HttpApi:
             Endpoint.MODEL_METADATA: self._model_metadata,
             Endpoint.MODEL_CONFIG: self._model_config,
             Endpoint.MODEL_STATS: self._model_stats,
+            Endpoint.REPOSITORY_INDEX: repository.handle,
+            Endpoint.MODEL_LOAD: repository.handle,
+            Endpoint.MODEL_UNLOAD: repository.handle,
         }
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -52,6 +58,8 @@ class HttpApi:
         if route is not None and head.method.decode("latin-1") == route.endpoint.method:
             if route.endpoint is Endpoint.INFER:
                 return InferCall(self._server, route, head, self._max_input_bytes, self._own)
+            if route.endpoint in (Endpoint.GENERATE, Endpoint.GENERATE_STREAM):
+                return GenerateCall(self._server, route, head, self._own)
             return partial(self._handlers[route.endpoint], route)
         status, text = (404, "Not Found") if route is None else (405, "Method Not Allowed")
         if head.chunked or (head.length or 0) > _EARLY_BYTES:

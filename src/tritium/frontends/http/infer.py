@@ -110,6 +110,13 @@ class InferCall:
 
     async def _start_off_loop(self, exchange: Exchange, model: Model) -> None:
         """Decompress and decode in a thread, then go on as with a small body."""
+        model.hold()
+        try:
+            await self._start_held(exchange, model)
+        finally:
+            model.release()
+
+    async def _start_held(self, exchange: Exchange, model: Model) -> None:
         reply = InferReply(exchange, model, self._accepted, self._own)
         try:
             header_length = _header_length(self._header_length)

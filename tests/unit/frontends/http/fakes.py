@@ -94,11 +94,15 @@ class FakeReplyPath:
 
     def __init__(self) -> None:
         self.done: list[Exchange] = []
+        self.aborted = False
         self.settled = asyncio.Event()
 
     def exchange_done(self, exchange: Exchange) -> None:
         self.done.append(exchange)
         self.settled.set()
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 def exchange(

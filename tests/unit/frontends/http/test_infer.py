@@ -13,6 +13,7 @@ import pytest
 from tests.unit.builders import FakeScheduler, echo, echo_config, model, model_input, model_output, tensor
 from tests.unit.frontends.http.fakes import FakeModels, FakeReplyPath, Reply, exchange, reply_of, server
 from tritium.core.model import Model
+from tritium.core.model_config import ModelTransactionPolicy
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse
 from tritium.errors import InternalError, UnavailableError
@@ -367,3 +368,11 @@ def test_an_error_is_never_compressed() -> None:
     reply = Client().post(b"x", accept_encoding="gzip")
     assert "Content-Encoding" not in reply.headers
     assert json.loads(reply.body)["error"]
+
+
+def test_a_decoupled_model_has_no_infer_in_tritons_words() -> None:
+    policy = ModelTransactionPolicy(decoupled=True)
+    reply = Client(model(echo_config(model_transaction_policy=policy))).post(json_body())
+    assert (reply.status, reply.headers["Content-Type"]) == (501, "text/plain")
+    text = "HTTP end point doesn't support models with decoupled transaction policy"
+    assert reply.body.decode() == f'{{"error":"{text}"}}'
