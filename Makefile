@@ -6,7 +6,7 @@ WEB_HOST ?= 127.0.0.1
 WEB_PORT ?= 8080
 CHROMIUM = chromium chromium-driver
 
-.PHONY: demo web serve test check bench setup models browser clean
+.PHONY: demo web serve test check bench bench-oneflow setup models browser clean
 
 setup: $(VENV)/.ready
 
@@ -47,6 +47,10 @@ browser:
 
 test: check models browser
 	$(BIN)/python -m pytest
+
+bench-oneflow: setup
+	$(BIN)/tritium env oneflow
+	$(BIN)/python -m benchmarks.run_oneflow
 
 bench: setup models
 	$(BIN)/python -m benchmarks.run

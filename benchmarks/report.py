@@ -10,7 +10,10 @@ from pathlib import Path
 
 from benchmarks.comparison import Row
 
-_PROFILE = Path(__file__).with_name("where_time_goes.md")  # written by hand, from profiles
+RESULTS = Path(__file__).with_name("RESULTS.md")
+# What other programs measured, and, by hand, profiles; they follow the table.
+_FRAGMENTS = ("where_time_goes.md", "oneflow_results.md", "oneflow_soak.md")
+_KEPT = "<!-- from here on: where_time_goes.md, oneflow_results.md, oneflow_soak.md -->"
 _COLUMNS = ("what", "ours", "theirs", "ratio", "bar", "holds?")
 _METHOD = (
     "Both sides run on the same machine and are measured in turns; a figure is the median of the windows, "
@@ -26,8 +29,19 @@ def render_report(rows: Sequence[Row], facts: Mapping[str, str], commands: Seque
     lines += render_table(rows)
     notes = [f"- {row.what}: {row.note}" for row in rows if row.note]
     lines += ["", "Notes:", "", *notes] if notes else []
-    lines += ["", "Commands:", "", "```", *commands, "```", "", _PROFILE.read_text()]
+    lines += ["", "Commands:", "", "```", *commands, "```", "", _fragments()]
     return "\n".join(lines)
+
+
+def refresh() -> None:
+    """Bring what follows the table of RESULTS.md up to date."""
+    head = RESULTS.read_text().partition(_KEPT)[0]
+    RESULTS.write_text(head + _fragments())
+
+
+def _fragments() -> str:
+    found = [RESULTS.with_name(name) for name in _FRAGMENTS]
+    return "\n".join([_KEPT, "", *(path.read_text() for path in found if path.exists())])
 
 
 def render_table(rows: Sequence[Row]) -> list[str]:

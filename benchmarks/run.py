@@ -9,25 +9,27 @@ import argparse
 import datetime
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.comparison import Row
 from benchmarks.load import LoadFailedError, perf_arguments
+from benchmarks.oneflow_scenarios import ONEFLOW_SCENARIOS
 from benchmarks.reference import PERF_WHEEL, TRITON_WHEEL, UnavailableError, cache_directory
 from benchmarks.report import machine_facts, render_report, render_table, versions
-from benchmarks.scenarios import SCENARIOS, Bench
+from benchmarks.scenarios import SCENARIOS, Bench, Scenario
 from benchmarks.servers import ServerFailedError
 
 _DISTRIBUTIONS = ("tritium-server", "numpy", "uvloop", "httptools", "onnxruntime")
-_FULL = (5, 3.0)  # rounds, seconds of a window
-_QUICK = (2, 1.0)
+_SCENARIOS: Mapping[str, Scenario] = {**SCENARIOS, **ONEFLOW_SCENARIOS}
+FULL = (5, 3.0)  # rounds, seconds of a window
+QUICK = (2, 1.0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the scenarios asked for, print each row as it comes, and write the report."""
     options = _parse(argv)
-    rounds, seconds = _QUICK if options.quick else _FULL
+    rounds, seconds = QUICK if options.quick else FULL
     facts = {"date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}", **machine_facts()}
     facts["versions"] = versions(_DISTRIBUTIONS)
     facts["against"] = f"Triton 2.51 ({TRITON_WHEEL}, CPU), {PERF_WHEEL}, both sides with default settings"
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         bench = Bench(cache_directory(), Path(workspace), rounds, seconds)
         for name in options.only or SCENARIOS:
             print(f"bench: {name}", file=sys.stderr, flush=True)
-            for row in _rows_of(name, bench):
+            for row in rows_of(name, bench):
                 rows.append(row)
                 print(render_table([row])[-1], *([f"  {row.note}"] if row.note else []), flush=True)
     if options.output:
@@ -45,10 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if any(row.holds is False for row in rows) else 0
 
 
-def _rows_of(name: str, bench: Bench) -> list[Row]:
+def rows_of(name: str, bench: Bench) -> list[Row]:
     """The scenario's rows; one row with the reason if it could not run or a server failed."""
     try:
-        return SCENARIOS[name](bench)
+        return _SCENARIOS[name](bench)
     except UnavailableError as error:
         return [Row(name, note=f"skipped: {error}")]
     except (ServerFailedError, LoadFailedError) as error:
@@ -59,7 +61,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer, shorter windows: a look, not a result")
     parser.add_argument(
-        "--only", action="append", choices=list(SCENARIOS), help="this scenario; may be repeated"
+        "--only", action="append", choices=list(_SCENARIOS), help="this scenario; may be repeated"
     )
     parser.add_argument(
         "--output",

@@ -86,7 +86,7 @@ def large_identity(bench: Bench) -> list[Row]:
             def window(server: Server, concurrency: int = concurrency) -> Window:
                 return socket_window(server, request, concurrency=concurrency, seconds=bench.seconds)
 
-            mine, other = _turns(bench, lambda: window(ours), lambda: window(theirs))
+            mine, other = turns(bench, lambda: window(ours), lambda: window(theirs))
             what = f"model.py identity, 12.6 MB, c={concurrency}: throughput against Triton"
             rows.append(_throughput_row(what, mine, other, Bar(1.2, "x")))
     return rows
@@ -101,7 +101,7 @@ def multi_style(bench: Bench) -> list[Row]:
     request = infer_request("multi_style", inputs, inputs["image"].nbytes)
     seconds = 2 * bench.seconds
     with servers.tritium(repository) as ours:
-        mine, other = _turns(
+        mine, other = turns(
             bench,
             lambda: socket_window(ours, request, concurrency=2, seconds=seconds),
             lambda: session_window(network, inputs, concurrency=2, seconds=seconds),
@@ -182,10 +182,10 @@ def _perf_turns(
     def window(side: tuple[Server, str]) -> Window:
         return perf_window(tool, side[0], side[1], concurrency=concurrency, seconds=bench.seconds)
 
-    return _turns(bench, lambda: window(ours), lambda: window(theirs))
+    return turns(bench, lambda: window(ours), lambda: window(theirs))
 
 
-def _turns(
+def turns(
     bench: Bench, ours: Callable[[], Window], theirs: Callable[[], Window]
 ) -> tuple[list[Window], list[Window]]:
     """One window each that is thrown away, then ``bench.rounds`` in turns."""

@@ -33,6 +33,7 @@ class Server:
     name: str
     process: subprocess.Popen[bytes]
     http_port: int
+    metrics_port: int
     seconds_to_ready: float  # from starting the process to the first 200 of /v2/health/ready
 
     def get_json(self, path: str) -> dict[str, object]:
@@ -42,11 +43,22 @@ class Server:
             ServerFailedError: the answer is not 200, or there is none.
         """
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as response:
-                document = json.load(response)
-        except (OSError, ValueError) as error:
+            document = json.loads(self.get_text(path, port=self.http_port))
+        except ValueError as error:
             raise ServerFailedError(f"{self.name}: GET {path} failed: {error}") from error
         return document if isinstance(document, dict) else {}
+
+    def get_text(self, path: str, *, port: int) -> str:
+        """Body of ``GET path`` at one of the server's ports.
+
+        Raises:
+            ServerFailedError: the answer is not 200, or there is none.
+        """
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+                return str(response.read().decode())
+        except (OSError, ValueError) as error:
+            raise ServerFailedError(f"{self.name}: GET {path} failed: {error}") from error
 
     def resident_bytes(self) -> int:
         """Resident memory of the server process alone, without its workers.
@@ -68,7 +80,7 @@ def tritium(repository: Path) -> Iterator[Server]:
     http_port, metrics_port = _free_ports(2)
     argv = [sys.executable, "-m", "tritium", "serve", "--model-repository", str(repository)]
     argv += ["--http-port", str(http_port), "--metrics-port", str(metrics_port)]
-    with _running("tritium", argv, {}, http_port, repository) as server:
+    with _running("tritium", argv, {}, (http_port, metrics_port), repository) as server:
         yield server
 
 
@@ -78,7 +90,7 @@ def real_triton(program: Program, repository: Path) -> Iterator[Server]:
     http_port, grpc_port, metrics_port = _free_ports(3)
     argv = [*program.argv, f"--model-repository={repository}", f"--http-port={http_port}"]
     argv += [f"--grpc-port={grpc_port}", f"--metrics-port={metrics_port}"]
-    with _running("Triton", argv, program.env, http_port, repository) as server:
+    with _running("Triton", argv, program.env, (http_port, metrics_port), repository) as server:
         yield server
 
 
@@ -92,15 +104,15 @@ def _free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def _running(
-    name: str, argv: Sequence[str], env: Mapping[str, str], http_port: int, repository: Path
+    name: str, argv: Sequence[str], env: Mapping[str, str], ports: tuple[int, int], repository: Path
 ) -> Iterator[Server]:
     log_path = repository.parent / f"{repository.name}-{name}.log"
     with log_path.open("wb") as log:
         started = time.perf_counter()
         process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env})
     try:
-        _wait_until_ready(name, process, http_port, log_path)
-        yield Server(name, process, http_port, time.perf_counter() - started)
+        _wait_until_ready(name, process, ports[0], log_path)
+        yield Server(name, process, *ports, time.perf_counter() - started)
     finally:
         _stop(process)
 

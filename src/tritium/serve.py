@@ -229,6 +229,7 @@ def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> Mo
         cpu_fallback=options.cpu_fallback,
         xrt=options.xrt,
         default_max_batch_size=int(everywhere.get("default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)),
+        backend_settings=options.backend_config,
     )
     loader = ModelLoader(
         LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher, peers

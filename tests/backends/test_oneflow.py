@@ -17,11 +17,11 @@ from tritium.backends import oneflow, openvino
 from tritium.backends.api import InstanceContext, TensorModel
 from tritium.backends.oneflow import OneFlowBackend
 from tritium.backends.oneflow_xrt import check_xrt
-from tritium.backends.registry import backend_named
 from tritium.backends.saved_batch import SavedBatchModel
 from tritium.cli.main import main
 from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput, ModelParameter
 from tritium.core.model_description import ModelDescription, TensorSpec
+from tritium.environments.oneflow import VARIABLE
 from tritium.errors import ConfigError, TritiumError, UnsupportedError
 
 SAVED = Path(__file__).parents[1] / "oneflow" / "saved"
@@ -71,10 +71,6 @@ def refused(directory: Path, wanted: ModelConfig, error_type: type[TritiumError]
     assert str(described.value).replace("instance 'm'", "instance 'm_0'") == str(caught.value)
     assert str(directory) not in str(caught.value)
     return str(caught.value)
-
-
-def test_it_is_registered_by_its_name() -> None:
-    assert isinstance(backend_named("oneflow"), OneFlowBackend)
 
 
 def test_a_graph_of_independent_rows_is_described_with_an_open_first_dimension(tmp_path: Path) -> None:
@@ -175,13 +171,13 @@ def test_batches_need_a_batch_dimension(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("engine", "oneflow", "this version does not offer OneFlow's own runtime yet; write parameters"),
-        ("engine", "gpu", "parameter 'engine' is 'gpu' but must be one of auto, onnxruntime"),
         ("xrt", "gpu", "parameter 'xrt' is 'gpu' but must be one of openvino, tensorrt; write parameters"),
         ("xrt", "", "parameter 'xrt' is '(empty)' but must be one of openvino, tensorrt"),
     ],
 )
-def test_engines_that_are_not_there_are_refused(key: str, value: str, words: str, tmp_path: Path) -> None:
+def test_accelerators_that_are_not_there_are_refused(
+    key: str, value: str, words: str, tmp_path: Path
+) -> None:
     assert words in refused(model_dir(tmp_path), config(parameters={key: ModelParameter(value)}))
 
 
@@ -259,10 +255,15 @@ def test_a_missing_package_is_named_with_the_extra_that_has_it(
     assert "tritium-server[oneflow]" in words
 
 
-def test_tritium_check_knows_saved_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model_dir(tmp_path / "good")
-    model_dir(tmp_path / "bad", TEXT.replace("relu", "fft"))
-    assert main(["check", str(tmp_path)]) == 1
+def test_tritium_check_knows_saved_graphs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    root = tmp_path / "models"
+    model_dir(root / "good")
+    model_dir(root / "bad", TEXT.replace("relu", "fft"))
+    assert main(["check", str(root)]) == 1
     shown = capsys.readouterr().out
     assert "backend oneflow" in shown
     assert "the operations fft (1)" in shown
+    assert "there is no such environment; type: tritium env oneflow" in shown

@@ -31,6 +31,27 @@ class TritonPythonModel:
     def execute(self, requests):
         return [answer(values(request)) for request in requests]
 """
+# Loads or unloads ``times`` as the parameter ``do`` says, and answers whether it is ready then.
+CONTROLLER = """
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.one(json.loads(request.parameters())) for request in requests]
+
+    def one(self, asked):
+        try:
+            if asked["do"] == "load":
+                pb_utils.load_model("times")
+            elif asked["do"] == "override":
+                files = {"file:3/model.py": asked["source"].encode()}
+                pb_utils.load_model("times", files=files, config=asked["config"])
+            elif asked["do"] == "unload":
+                pb_utils.unload_model("times")
+            else:
+                pb_utils.load_model(asked["do"])
+        except pb_utils.TritonModelException as error:
+            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
+        return answer(np.array([[pb_utils.is_model_ready("times")]], np.float32))
+"""
 EXPLICIT = ("--model-control-mode", "explicit", "--load-model", "echo")
 WAIT_S = 60.0
 
@@ -253,3 +274,37 @@ def test_a_model_by_request_is_gone_without_a_trace(
     wait_until(lambda: not any(temporary.glob("tritium-model-*")), WAIT_S, "its files are removed")
     write_python_model(repository, "other", PLAIN)
     assert load(server, "other").status == 200
+
+
+def test_a_model_loads_and_unloads_another(start_server: StartServer, repository: Path) -> None:
+    write_times(repository, 2)
+    write_python_model(repository, "controller", CONTROLLER)
+    server = start_server(repository, *EXPLICIT, "--load-model", "controller")
+
+    def control(do: str, **more: str) -> Reply:
+        return server.infer("controller", infer_json([0], parameters={"do": do, **more}))
+
+    assert control("load").json["outputs"][0]["data"] == [1.0]
+    assert server.infer("times", infer_json([1])).json["outputs"][0]["data"] == [2.0]
+    source = (repository / "times" / "1" / "model.py").read_text().replace("* 2", "* 5")
+    config = json.dumps(server.get("/v2/models/times/config").json)
+    assert control("override", source=source, config=config).json["outputs"][0]["data"] == [1.0]
+    reply = server.infer("times", infer_json([1])).json
+    assert (reply["outputs"][0]["data"], reply["model_version"]) == ([5.0], "3")
+    assert control("unload").json["outputs"][0]["data"] == [0.0]
+    assert not server.ready("times")
+    assert control("nope").error == (
+        "Failed to load model: Failed to process the request for model 'controller_0', message: "
+        "failed to load 'nope', failed to poll from model repository"
+    )
+
+
+def test_a_model_controls_nothing_without_explicit_control(
+    start_server: StartServer, repository: Path
+) -> None:
+    write_times(repository, 2)
+    write_python_model(repository, "controller", CONTROLLER)
+    server = start_server(repository)
+    reply = server.infer("controller", infer_json([0], parameters={"do": "unload"}))
+    assert reply.error.endswith("explicit model load / unload is not allowed if polling is enabled")
+    assert server.ready("times")

@@ -24,6 +24,7 @@ from tests.harness.pages import Page, typed
 from tests.harness.server import ServerProcess
 from tests.oneflow import environment
 from tritium.backends import openvino
+from tritium.environments.oneflow import VARIABLE
 
 pytest.importorskip("onnx", reason="onnx holds the translation")
 pytest.importorskip("onnxruntime", reason="onnxruntime runs it")
@@ -31,7 +32,6 @@ pytest.importorskip("onnxruntime", reason="onnxruntime runs it")
 PAGE = Page("oneflow.md")
 block, command = PAGE.block, PAGE.command
 SAVED = Path(__file__).parent / "saved"
-RUN_SCRIPT = Path(environment.__file__).with_name("run_script.py")
 MODEL = "models/classifier/1/model"
 START_LIMIT_S = 60.0
 
@@ -55,7 +55,7 @@ def server(directory: Path) -> Iterator[ServerProcess]:
 
 
 def check(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", *command("tritium check").split(), *flags]
+    argv = [sys.executable, "-m", *command("tritium check models\n").split(), *flags]
     return subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=False)
 
 
@@ -76,7 +76,7 @@ def test_the_real_oneflow_saves_what_the_page_says(directory: Path, tmp_path: Pa
         pytest.skip(f"NOT TESTED AGAINST THE REAL ONEFLOW: {missing}")
     subprocess.run(["sh", "-c", command("mkdir")], cwd=tmp_path, check=True)
     shutil.copy(directory / "save.py", tmp_path)
-    argv = [str(python), str(RUN_SCRIPT), "save.py"]
+    argv = [str(python), "save.py"]
     subprocess.run(argv, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     assert files_of(tmp_path / MODEL) == files_of(SAVED / "classifier" / "model")
 
@@ -103,13 +103,14 @@ def test_the_configuration_of_the_page_fits_the_graph(directory: Path, tmp_path:
     ("line", "told"),
     [
         ("instance_group { kind: KIND_GPU }", "Change kind to KIND_CPU"),
-        ('parameters { key: "engine" value { string_value: "oneflow" } }', "leave it out"),
+        (command('key: "engine"'), "there is no such environment; type: tritium env oneflow"),
         ('backend: "oneflow_python"', "unable to find backend library for backend 'oneflow_python'"),
     ],
 )
 def test_what_the_page_calls_refused_is_refused_with_that_advice(
-    line: str, told: str, directory: Path, tmp_path: Path
+    line: str, told: str, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
     shutil.copytree(directory / "models", tmp_path / "models")
     backend = "" if line.startswith("backend") else 'backend: "oneflow"\n'
     (tmp_path / "models/classifier/config.pbtxt").write_text(f"{backend}{line}\n")
@@ -126,6 +127,21 @@ def test_the_accelerator_of_the_page_is_taken(directory: Path, tmp_path: Path) -
     (tmp_path / "models/classifier/config.pbtxt").write_text(f'backend: "oneflow"\n{line}\n')
     done = check(tmp_path, "--load")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_both_engines_of_the_page_compute_the_same(directory: Path) -> None:
+    if not environment.ENABLED:
+        pytest.skip("the real OneFlow 0.9.0 is used where TRITIUM_ONEFLOW_TESTS=1 is set (downloads 1 GB)")
+    try:
+        environment.interpreter()
+    except environment.MissingInterpreterError as missing:
+        pytest.skip(f"NOT TESTED AGAINST THE REAL ONEFLOW: {missing}")
+    for typed_in in ("tritium env", "tritium check models --verify"):
+        argv = [sys.executable, "-m", *command(typed_in).split()]
+        done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "same classifier version 1" in done.stdout
 
 
 def test_a_model_that_wants_a_gpu_passes_with_the_flag_of_the_page(directory: Path, tmp_path: Path) -> None:

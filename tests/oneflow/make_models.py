@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import site
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
-import stand_ins
+import numpy as np
+from networks import NETWORKS, UNCOVERED, Network
 
-stand_ins.prepare(Path(site.getsitepackages()[0]))
-
-import numpy as np  # noqa: E402
-from networks import NETWORKS, Network  # noqa: E402
-
-import oneflow as flow  # noqa: E402
-from oneflow import nn  # noqa: E402
+import oneflow as flow
+from oneflow import nn
 
 
 class Saved(nn.Graph):
@@ -85,9 +80,10 @@ def _flat(value: Any) -> list[Any]:
 def main(directory: Path, names: list[str]) -> int:
     """Save the networks that are named, or all that are not there yet."""
     failed = 0
-    for name in names or [n for n in NETWORKS if not (directory / n).exists()]:
+    networks = {**NETWORKS, **UNCOVERED}
+    for name in names or [n for n in networks if not (directory / n).exists()]:
         try:
-            save(name, NETWORKS[name], directory)
+            save(name, networks[name], directory)
             print(f"saved {name}", flush=True)
         except Exception:
             failed += 1

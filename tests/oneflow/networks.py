@@ -27,7 +27,7 @@ class Network:
 
     make: Callable[[], nn.Module]
     inputs: Rows
-    batches: tuple[int, ...] = (1, 2, 4)
+    batches: tuple[int, ...] = (1, 2, 4, 8)
     saved_batch: int = 1
 
 
@@ -281,6 +281,15 @@ class Shapes(nn.Module):
         )  # fmt: skip
 
 
+class Logarithm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        return flow.log1p(flow.relu(self.linear(x)))
+
+
 class Reductions(nn.Module):
     def forward(self, x: Any) -> Any:
         return (
@@ -386,6 +395,11 @@ TINY = {
     "attention": Network(Attention, indices(20, 7)),
     "types": Network(Types, types_inputs),
     "batch_mixing": Network(BatchMixing, floats(3), (2,), 2),
+}
+
+# With an operation that is not translated: for OneFlow's own runtime.
+UNCOVERED = {
+    "logarithm": Network(Logarithm, floats(4)),
 }
 
 NETWORKS = {

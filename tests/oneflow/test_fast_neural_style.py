@@ -15,7 +15,6 @@ from tritium.oneflow.reader import read_graph
 from tritium.oneflow.translate import check_coverage
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RUN_SCRIPT = Path(__file__).with_name("run_script.py")
 LIMIT_S = 300
 
 Script = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -34,7 +33,7 @@ def script(tmp_path: Path) -> Script:
         pytest.skip(f"NOT TESTED AGAINST THE REAL ONEFLOW: {missing}")
 
     def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(python), str(RUN_SCRIPT), str(EXAMPLES / "fast_neural_style" / name), *arguments]
+        command = [str(python), str(EXAMPLES / "fast_neural_style" / name), *arguments]
         done = subprocess.run(
             command,
             cwd=tmp_path,

@@ -6,7 +6,6 @@ compared where TRITIUM_ONEFLOW_TESTS=1 is set.
 
 from __future__ import annotations
 
-import ast
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,16 +17,14 @@ import pytest
 pytest.importorskip("onnx", reason="onnx holds the translation")
 pytest.importorskip("onnxruntime", reason="onnxruntime runs it")
 
-from tests.oneflow import environment
+from tests.oneflow.references import FIXED, assert_same, enqueue, network_names
 from tests.unit.builders import Answers
 from tritium.backends import openvino
 from tritium.backends.api import InstanceContext
 from tritium.backends.oneflow import OneFlowBackend
 from tritium.config.autocomplete import can_batch, merge
 from tritium.core.model_config import ModelConfig, ModelParameter
-from tritium.core.request import InferenceRequest
-from tritium.core.response import ResponseStream
-from tritium.core.tensor import Array, Tensor
+from tritium.core.tensor import Array
 from tritium.execution.launcher import Launcher
 from tritium.export.oneflow import to_onnx
 from tritium.oneflow.batch import find_batch
@@ -40,35 +37,9 @@ from tritium.server import InferenceServer
 
 SAVED = Path(__file__).parent / "saved"
 FIXTURES = sorted(path.name for path in SAVED.iterdir() if path.is_dir())
-TOLERANCE = {"float16": 1e-3, "float32": 1e-4, "float64": 1e-9}
-# Saved so that no other batch is right, or without a batch dimension.
-FIXED = {"batch_mixing", "scalars", "matrices"}
 # Computed in FP64, as variances are, or gathering by indices of the request.
 NOT_BY_OPENVINO = {"types", "casts", "reductions", "choices"}
 BY_OPENVINO = {"xrt": ModelParameter("openvino")}
-
-
-def network_names() -> list[str]:
-    """The keys of the dictionaries in networks.py, which only OneFlow's own interpreter can import."""
-    tree = ast.parse((Path(__file__).parent / "networks.py").read_bytes())
-    found = [
-        key.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
-        for key in node.value.keys
-        if isinstance(key, ast.Constant)
-    ]
-    return [name for name in found if isinstance(name, str)]
-
-
-@pytest.fixture(scope="session")
-def networks() -> Path:
-    if not environment.ENABLED:
-        pytest.skip("the real OneFlow 0.9.0 is used where TRITIUM_ONEFLOW_TESTS=1 is set (downloads 1 GB)")
-    try:
-        return environment.saved_networks()
-    except environment.MissingInterpreterError as missing:
-        pytest.skip(f"NOT TESTED AGAINST THE REAL ONEFLOW: {missing}")
 
 
 @pytest.mark.parametrize("name", FIXTURES)
@@ -77,7 +48,7 @@ def test_a_kept_graph_computes_what_eager_oneflow_computed(name: str, tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", network_names())
+@pytest.mark.parametrize("name", network_names("TINY", "NETWORKS"))
 def test_a_network_computes_what_eager_oneflow_computed(name: str, networks: Path, tmp_path: Path) -> None:
     compare(networks / name, tmp_path, variable=name not in FIXED)
 
@@ -137,21 +108,6 @@ def compare(
     model.close()
 
 
-def assert_same(actual: Array, expected: Array, what: str, slack: int = 1) -> None:
-    assert actual.dtype == expected.dtype, what
-    if expected.shape == ():
-        actual = actual.reshape(())  # a scalar is [1] to clients
-    assert actual.shape == expected.shape, what
-    if expected.dtype.kind != "f":
-        np.testing.assert_array_equal(actual, expected, what)
-        return
-    tolerance = TOLERANCE[expected.dtype.name]
-    size = float(np.abs(expected).max(initial=0))
-    np.testing.assert_allclose(
-        actual, expected, rtol=tolerance, atol=tolerance * size * slack / 10, err_msg=what
-    )
-
-
 def test_the_exported_model_stands_alone_and_says_whether_its_batch_may_vary() -> None:
     import onnx
     from onnxruntime import InferenceSession
@@ -203,15 +159,6 @@ async def serve(
         await manager.stop()
         launcher.close()
     return answered
-
-
-def enqueue(server: InferenceServer, name: str, inputs: Mapping[str, Array], answers: Answers) -> None:
-    model = server.model(name)
-    tensors = [Tensor.from_array(key, array) for key, array in inputs.items()]
-    rows = next(iter(inputs.values())).shape[0] if model.config.batching else 1
-    request = InferenceRequest(name, tensors, ResponseStream(answers), batch_size=rows)
-    model.check(request)
-    server.infer(model, request)
 
 
 def reference_inputs(name: str, size: int) -> tuple[dict[str, Array], dict[str, Array]]:

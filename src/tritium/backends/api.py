@@ -1,8 +1,8 @@
 """What an author of a backend writes.
 
-A backend whose engine releases the GIL runs in threads of the server: it is a ``Backend``, and each of its
-instances a ``TensorModel``. A backend that runs Python code or may abort the process is hosted by workers
-(``worker_root/``) and says so by ``execution = "process"``.
+A backend whose engine releases the GIL runs in threads of the server: it is a ``ThreadBackend``, and each of
+its instances a ``TensorModel``. A backend that runs Python code or may abort the process is hosted by workers
+(``worker_root/``): it is a ``WorkerBackend``.
 """
 
 from __future__ import annotations
@@ -85,12 +85,56 @@ class ThreadBackend(Protocol):
         ...
 
 
+class ModelReader(Protocol):
+    """Reads in the server what a worker will load, where the model's files say what it is."""
+
+    def describe(self, config: ModelConfig, model_path: Path) -> ModelDescription:
+        """As ``ThreadBackend.describe``."""
+        ...
+
+    def worker_arguments(self, config: ModelConfig, model_path: Path) -> Mapping[str, str]:
+        """What the worker is told beside Triton's own arguments.
+
+        Args:
+            config: complete.
+
+        Raises:
+            TritiumError: ``config`` does not fit the model, or something that the worker needs is missing.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerBackend:
-    """A backend whose instances run in worker processes; what hosts the model is in ``worker_root``."""
+    """A backend whose instances run in worker processes; what hosts the model is in ``worker_root``.
+
+    Without a reader, the model is asked in its worker what it is. ``native`` engines take all cores that they
+    see and say on standard error why they end, so workers get their share of the cores and are listened to.
+    """
 
     name: str
     command: Callable[[ModelConfig], tuple[str, ...]]  # the interpreter, and options for it
+    host: str = "python"
+    default_filename: str = "model.py"
+    reader: ModelReader | None = None
+    native: bool = False
+    load_timeout_s: float | None = None
+    execution_timeout_s: float | None = None  # where the configuration gives none
 
 
-Backend = ThreadBackend | WorkerBackend
+Engine = ThreadBackend | WorkerBackend
+
+
+@dataclass(frozen=True, slots=True)
+class BackendChoice:
+    """A backend with several engines.
+
+    ``choose`` gives the one for a model, from its configuration and the model file's path; it raises
+    TritiumError where none can run it.
+    """
+
+    name: str
+    choose: Callable[[ModelConfig, Path], Engine]
+
+
+Backend = Engine | BackendChoice

@@ -28,7 +28,7 @@ from tritium.oneflow.translate import check_coverage, translate
 logger = logging.getLogger("tritium.backends")
 
 ENGINE_PARAMETER = "engine"
-_ENGINES = ("auto", "onnxruntime")
+ENGINES = ("auto", "onnxruntime", "oneflow")
 _PREFIXES: dict[Side, str] = {"input": "INPUT_", "output": "OUTPUT_"}
 # The words of OneFlow's own serving backend.
 _RANGES: dict[Side, str] = {
@@ -49,12 +49,12 @@ class OneFlowBackend:
             ConfigError: the graph is damaged, or what the configuration says does not fit it.
             UnsupportedError: it has operations that cannot be translated, or a package is missing.
         """
-        _check_engine(config)
-        _check_packages(config)
-        graph = _read(config, model_path, config.name)
+        check_xrt(config, engine_of(config))
+        check_packages(config)
+        graph = read_model(config, model_path, config.name)
         check_coverage(graph)
         batch = find_batch(graph)
-        description = _describe(config, graph, batch)
+        description = describe_model(config, graph, batch)
         if config.batching and not batch.variable:
             logger.warning(
                 "model '%s' runs batches in parts of %d rows, as its graph was saved: %s",
@@ -69,11 +69,11 @@ class OneFlowBackend:
             TritiumError: as ``describe``, or ONNX Runtime refuses the model.
         """
         config = context.config
-        _check_engine(config)
-        _check_packages(config)
-        graph = _read(config, context.model_path, context.instance_name)
+        check_xrt(config, engine_of(config))
+        check_packages(config)
+        graph = read_model(config, context.model_path, context.instance_name)
         translated = translate(graph)
-        check_conformance(config, _describe(config, graph, translated.batch), graph.file)
+        check_conformance(config, describe_model(config, graph, translated.batch), graph.file)
         content = translated.model.SerializeToString()
         if config.batching and not translated.batch.variable:
             saved = replace(context, config=_saved_config(config, graph))
@@ -81,25 +81,30 @@ class OneFlowBackend:
         return open_translated(context, content, graph.file)
 
 
-def _check_engine(config: ModelConfig) -> None:
-    """Refuse what this version cannot run."""
-    engine = config.parameters.get(ENGINE_PARAMETER)
-    example = f'parameters {{ key: "{ENGINE_PARAMETER}" value {{ string_value: "onnxruntime" }} }}'
-    advice = f"write {example}, or leave it out"
-    if engine is not None and engine.string_value == "oneflow":
+def engine_of(config: ModelConfig) -> str:
+    """The engine that the configuration asks for.
+
+    Raises:
+        ConfigError: there is no such engine.
+    """
+    parameter = config.parameters.get(ENGINE_PARAMETER)
+    if parameter is None:
+        return ENGINES[0]
+    if parameter.string_value not in ENGINES:
+        example = f'parameters {{ key: "{ENGINE_PARAMETER}" value {{ string_value: "{ENGINES[1]}" }} }}'
         raise ConfigError(
-            f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is 'oneflow', but this version does not "
-            f"offer OneFlow's own runtime yet; {advice}"
+            f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is '{parameter.string_value}' but must "
+            f"be one of {', '.join(ENGINES)}; write {example}, or leave it out"
         )
-    if engine is not None and engine.string_value not in _ENGINES:
-        raise ConfigError(
-            f"model '{config.name}': parameter '{ENGINE_PARAMETER}' is '{engine.string_value}' but must be "
-            f"one of {', '.join(_ENGINES)}; {advice}"
-        )
-    check_xrt(config, "auto" if engine is None else engine.string_value)
+    return parameter.string_value
 
 
-def _check_packages(config: ModelConfig) -> None:
+def check_packages(config: ModelConfig) -> None:
+    """Whether what translates and runs graphs is installed.
+
+    Raises:
+        UnsupportedError: it is not.
+    """
     needed = packages_for(config)
     missing = [package for package in needed if find_spec(package) is None]
     if missing:
@@ -109,7 +114,12 @@ def _check_packages(config: ModelConfig) -> None:
         )
 
 
-def _read(config: ModelConfig, model_path: Path, instance_name: str) -> Graph:
+def read_model(config: ModelConfig, model_path: Path, instance_name: str) -> Graph:
+    """The saved graph; ``instance_name`` is for the error text.
+
+    Raises:
+        ConfigError: it is missing or damaged.
+    """
     shown = f"{model_path.parent.name}/{model_path.name}"
     if not model_path.is_dir():
         raise ConfigError(
@@ -122,7 +132,7 @@ def _read(config: ModelConfig, model_path: Path, instance_name: str) -> Graph:
         raise ConfigError(f"model '{config.name}': {error}") from error
 
 
-def _describe(config: ModelConfig, graph: Graph, batch: Batch) -> ModelDescription:
+def describe_model(config: ModelConfig, graph: Graph, batch: Batch) -> ModelDescription:
     """The tensors as ``config`` may serve them; its names must follow the convention."""
     _check_names(config, "input", config.input, len(graph.inputs))
     _check_names(config, "output", config.output, len(graph.outputs))

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
+from types import MappingProxyType
 
 from tritium.backends.api import Backend
-from tritium.backends.oneflow import OneFlowBackend
+from tritium.backends.oneflow_engines import oneflow_backend
 from tritium.backends.onnxruntime import OnnxRuntimeBackend
 from tritium.backends.python import PYTHON
 from tritium.errors import InvalidArgumentError
 
 ENTRY_POINT_GROUP = "tritium.backends"
-_BUILT_IN: Mapping[str, Callable[[], Backend]] = {
-    "oneflow": OneFlowBackend,
-    "onnxruntime": OnnxRuntimeBackend,
-    "python": lambda: PYTHON,
+
+Settings = Mapping[str, str]  # of one backend: key and value of each --backend-config
+
+_BUILT_IN: Mapping[str, Callable[[Settings], Backend]] = {
+    "oneflow": oneflow_backend,
+    "onnxruntime": lambda settings: OnnxRuntimeBackend(),
+    "python": lambda settings: PYTHON,
 }
 
 
-def backend_named(name: str) -> Backend:
+def backend_named(name: str, settings: Settings = MappingProxyType({})) -> Backend:
     """The backend that ``backend: "<name>"`` means.
 
     Raises:
@@ -27,7 +31,7 @@ def backend_named(name: str) -> Backend:
     """
     built_in = _BUILT_IN.get(name)
     if built_in is not None:
-        return built_in()
+        return built_in(settings)
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
         made: Backend = entry.load()()
         return made

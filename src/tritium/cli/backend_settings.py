@@ -9,7 +9,12 @@ from collections.abc import Mapping
 
 GLOBAL = ""  # the backend's name for settings of all backends, as in Triton
 
-_WORKS = {(GLOBAL, "default-max-batch-size"): "max_batch_size of models that batch and do not say how much"}
+_MAX_BATCH = (GLOBAL, "default-max-batch-size")
+_ENVIRONMENT = ("oneflow", "environment")
+_WORKS = {
+    _MAX_BATCH: "max_batch_size of models that batch and do not say how much",
+    _ENVIRONMENT: "the directory with OneFlow's own runtime, as `tritium env oneflow --dir` made it",
+}
 _NO_EFFECT = {
     (GLOBAL, "min-compute-capability"): "the server drives no GPU itself",
     ("python", "shm-default-byte-size"): "memory shared with workers grows as tensors need it",
@@ -33,8 +38,10 @@ def parse_backend_config(value: str) -> tuple[str, str, str]:
     key, equals, given = setting.partition("=")
     if not equals or not key or (comma and not backend):
         raise ValueError(f"--backend-config option format is '<backend name>,<setting>=<value>'. Got {value}")
-    if (backend, key) in _WORKS:
+    if (backend, key) == _MAX_BATCH:
         _check_batch_size(key, given)
+    elif (backend, key) == _ENVIRONMENT:
+        _check_directory(key, given)
     elif (backend, key) not in _NO_EFFECT:
         owner = f"backend '{backend}' of tritium has" if backend else "tritium has"
         raise ValueError(f"{owner} no setting '{key}'; remove --backend-config={value} ({_supported()})")
@@ -51,6 +58,11 @@ def merged(settings: BackendSettings, backend: str, key: str, value: str) -> dic
 def _check_batch_size(key: str, value: str) -> None:
     if not (value.isascii() and value.isdigit()) or int(value) > _MAX_BATCH_SIZE:
         raise ValueError(f"expected an integer from 0 to {_MAX_BATCH_SIZE} for {key}, got {value!r}")
+
+
+def _check_directory(key: str, value: str) -> None:
+    if not value or "\0" in value:
+        raise ValueError(f"expected a directory for {key}, got {value!r}")
 
 
 def _supported() -> str:

@@ -8,10 +8,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from tritium.cli.load_check import load_models
 from tritium.cli.static_check import Finding, check_models
+from tritium.cli.verify import Comparison, verify_models
 from tritium.errors import TritiumError
 from tritium.repository.prepare import PrepareOptions
 from tritium.repository.scan import Snapshot, scan
@@ -34,6 +36,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", nargs="+", type=Path, metavar="DIR", help="a model repository")
     parser.add_argument(
         "--load", action="store_true", help="load every model as the server would, and unload it"
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare the engines of each OneFlow model, translated and OneFlow's own, on random inputs",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     parser.add_argument(
@@ -62,11 +69,16 @@ def run(arguments: argparse.Namespace) -> int:
     findings = check_models(snapshot.models.values(), prepare)
     if arguments.load:
         findings = asyncio.run(load_models(snapshot.models, findings, prepare))
+    compared: list[Comparison] = []
+    if arguments.verify:
+        compared = asyncio.run(verify_models(snapshot.models, findings, prepare))
     if arguments.json:
-        print(json.dumps(_document(findings, snapshot), indent=2))
+        print(json.dumps(_document(findings, snapshot, compared), indent=2))
     else:
-        print("\n".join(map(_shown, _lines(findings, snapshot))))
-    return OK if all(finding.error is None for finding in findings) else FAILED
+        lines = _lines(findings, snapshot) + [comparison.line() for comparison in compared]
+        print("\n".join(map(_shown, lines)))
+    fine = all(finding.error is None for finding in findings) and all(c.fine for c in compared)
+    return OK if fine else FAILED
 
 
 def _refuse(message: str) -> int:
@@ -74,9 +86,11 @@ def _refuse(message: str) -> int:
     return UNUSABLE
 
 
-def _document(findings: Sequence[Finding], snapshot: Snapshot) -> dict[str, object]:
-    return {
-        "ok": all(finding.error is None for finding in findings),
+def _document(
+    findings: Sequence[Finding], snapshot: Snapshot, compared: Sequence[Comparison]
+) -> dict[str, object]:
+    document: dict[str, object] = {
+        "ok": all(finding.error is None for finding in findings) and all(c.fine for c in compared),
         "warnings": list(snapshot.warnings),
         "models": [
             {
@@ -90,6 +104,19 @@ def _document(findings: Sequence[Finding], snapshot: Snapshot) -> dict[str, obje
             for finding in findings
         ],
     }
+    if compared:
+        document["verified"] = [
+            {
+                "name": comparison.name,
+                "version": comparison.version,
+                "ok": comparison.fine,
+                "difference": comparison.difference if isfinite(comparison.difference) else None,
+                "output": comparison.output,
+                "error": comparison.problem or None,
+            }
+            for comparison in compared
+        ]
+    return document
 
 
 def _lines(findings: Sequence[Finding], snapshot: Snapshot) -> list[str]:

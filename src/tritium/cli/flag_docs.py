@@ -29,10 +29,22 @@ _CHECK = """\
 `tritium check DIR...` says of every model whether it can be served, and why not, without serving it: it
 reads the configuration, completes it from the model file, checks it, and parses `model.py`. `--load`
 loads each model as the server would and unloads it again. `--json` prints one JSON document.
-`--model-config-name` and `--cpu-fallback` are as above.
+`--model-config-name` and `--cpu-fallback` are as above. `--verify` runs each OneFlow model by both engines,
+translated and by OneFlow's own runtime, on random inputs, and prints the largest difference relative to the
+largest element.
 
-Exit codes: 0 all models are fine; 1 a model is not; 2 wrong usage, a directory that cannot be read, or no
-models in it.
+Exit codes: 0 all models are fine; 1 a model is not, or its engines differ by more than 1e-4; 2 wrong usage, a
+directory that cannot be read, or no models in it.
+"""
+_ENV = """\
+## tritium env
+
+`tritium env oneflow` makes the environment of OneFlow's own runtime: it finds a Python 3.10 (or takes
+`--python PATH`), makes a virtual environment in `--dir DIR` (the default is `tritium-oneflow` in the user's
+cache directory, or what `TRITIUM_ONEFLOW_ENV` says), installs `oneflow==0.9.0`, writes stand-ins for the CUDA
+libraries that it is linked with, and runs a graph. What is there already is kept; a second run only says so.
+
+Exit codes: 0 it is ready; 1 it cannot be made; 2 wrong usage.
 """
 _EXPORT = """\
 ## tritium export
@@ -79,7 +91,7 @@ def flags_page() -> str:
     for title, serve_group in serve_flags.GROUPS.items():
         blocks.append(f"### tritium serve: {title}\n")
         blocks.append(_table(("Flag", "Default", "Meaning"), map(_serve_row, serve_group)))
-    blocks += [_CHECK, _EXPORT, _TRITONSERVER]
+    blocks += [_CHECK, _ENV, _EXPORT, _TRITONSERVER]
     for title, triton_group in triton_flags.GROUPS.items():
         blocks.append(f"### tritonserver: {title}\n")
         blocks.append(_table(("Flag", "Here", "Meaning"), map(_triton_row, triton_group)))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tritium import serve
-from tritium.cli import check, export
+from tritium.cli import check, env, export
 from tritium.cli.launch import FAILURE, Run, launch
 from tritium.cli.serve_flags import add_flags, options_of
 from tritium.server import product_version
@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None, *, run: Run = serve.run) -> int:
         return check.run(arguments)
     if arguments.command == "export":
         return export.run(arguments)
+    if arguments.command == "env":
+        return env.run(arguments)
     parser.print_help()
     return USAGE_ERROR
 
@@ -76,6 +78,13 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     export.add_flags(exporting)
+    making = commands.add_parser(
+        "env",
+        help="make an environment for an engine that needs its own",
+        description="Make environments for engines that cannot live in the server's own.",
+        allow_abbrev=False,
+    )
+    env.add_flags(making)
     return parser
 
 

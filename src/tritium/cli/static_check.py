@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tritium.backends.api import WorkerBackend
 from tritium.errors import ConfigError, TritiumError
-from tritium.repository.prepare import Draft, PrepareOptions, complete, draft, finish
+from tritium.repository.prepare import Draft, PrepareOptions, choose_engine, complete, draft, finish
 from tritium.repository.scan import ModelEntry
 
 PYTHON_MODEL = "TritonPythonModel"
@@ -79,7 +79,9 @@ def _check_model(entry: ModelEntry, options: PrepareOptions) -> Finding:
 def _check_draft(entry: ModelEntry, found: Draft, options: PrepareOptions) -> None:
     if found.problem is not None:
         raise found.problem
-    if isinstance(found.backend, WorkerBackend):
+    found = choose_engine(entry, found, found.versions[-1])
+    backend = found.backend
+    if isinstance(backend, WorkerBackend) and backend.reader is None:
         filename = found.config.default_model_filename or _PYTHON_FILE
         completes = [_check_python(_model_file(entry, version, filename)) for version in found.versions]
         if any(completes):
@@ -88,7 +90,7 @@ def _check_draft(entry: ModelEntry, found: Draft, options: PrepareOptions) -> No
         return
     config = complete(entry, found, options)
     finish(entry, config, options)
-    if found.backend is not None:
+    if backend is not None:
         for version in found.versions:
             _model_file(entry, version, config.default_model_filename)
 

@@ -37,6 +37,8 @@ class WorkerHandle:
     def close(self) -> None:
         """Give back the server's descriptors."""
         self.sock.close()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
         for fd in (self.input_fd, self.output_fd, self.board_fd):
             if fd >= 0:
                 os.close(fd)
@@ -48,13 +50,18 @@ class Launcher:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tritium-launcher")
 
-    async def start(self, command: Sequence[str]) -> WorkerHandle:
+    async def start(self, command: Sequence[str], *, reads_stderr: bool = False) -> WorkerHandle:
         """Start a worker under the interpreter (and its options) ``command``.
+
+        Args:
+            reads_stderr: its standard error is a pipe to the server, and else the server's own.
 
         Raises:
             OSError: the interpreter cannot be run, or the system is out of descriptors or processes.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _start, tuple(command))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, _start, tuple(command), reads_stderr
+        )
 
     async def reap(self, handle: WorkerHandle) -> int:
         """Wait for a process that is ending: its exit status, negative for a signal."""
@@ -65,7 +72,7 @@ class Launcher:
         self._thread.shutdown(wait=False)
 
 
-def _start(command: Sequence[str]) -> WorkerHandle:
+def _start(command: Sequence[str], reads_stderr: bool) -> WorkerHandle:
     ours, theirs = socket.socketpair()
     fds: list[int] = []
     try:
@@ -78,6 +85,8 @@ def _start(command: Sequence[str]) -> WorkerHandle:
             [*command, "-c", _BOOT, WORKER_ROOT, *numbers],
             pass_fds=[theirs.fileno(), *(fd for fd in fds if fd >= 0)],
             stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if reads_stderr else None,
+            bufsize=0,
         )
     except BaseException:
         ours.close()

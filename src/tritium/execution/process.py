@@ -56,10 +56,12 @@ class WorkerPlan:
     """How the workers of one model are started and what they load."""
 
     command: tuple[str, ...]  # the interpreter
-    model: dict[str, str]  # directory, version, filename, name
+    model: dict[str, str]  # host, directory, version, filename, name
     args: dict[str, str]  # of TritonPythonModel.initialize, without the instance's name
     stopped_limit_s: float = 5.0  # a process that is stopped (SIGSTOP) this long is replaced
     execution_timeout_s: float | None = None
+    load_timeout_s: float | None = None
+    native: bool = False  # an engine that writes to standard error why it ends, and takes all cores it sees
 
 
 class ProcessInstance:
@@ -129,7 +131,12 @@ class ProcessInstance:
             self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
         worker = self._worker or await self._spawn()
         args = {**plan.args, "model_instance_name": self.name}
-        answer = await worker.ask(frames.LOAD, {"model": plan.model, "args": args})
+        try:
+            answer = await worker.ask(frames.LOAD, {"model": plan.model, "args": args}, plan.load_timeout_s)
+        except TimeoutError:
+            worker.kill()
+            text = f"model instance '{self.name}' was not loaded within {plan.load_timeout_s:g} s"
+            raise UnavailableError(f"{text}; its worker was ended") from None
         self.side_by_side = bool(answer.get("concurrent"))
         self.state = InstanceState.READY
         self.capacity = _SIDE_BY_SIDE if self.side_by_side else self._window.size
@@ -137,7 +144,7 @@ class ProcessInstance:
 
     async def _spawn(self) -> Worker:
         try:
-            handle = await self._launcher.start(self._plan.command)
+            handle = await self._launcher.start(self._plan.command, reads_stderr=self._plan.native)
         except OSError as error:
             raise UnavailableError(
                 f"cannot start a worker for '{self.name}': {error.strerror or type(error).__name__}"

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tritium.errors import WorkerDiedError, error_of
+from tritium.execution.last_words import LastWords
 from tritium.execution.launcher import ARENA_BYTES, Launcher, WorkerHandle
 from tritium.worker_root.tritium_worker import frames
 from tritium.worker_root.tritium_worker.arena import ArenaReader, ArenaWriter
@@ -63,6 +64,8 @@ class Worker:
         self._answer: asyncio.Future[dict[str, Any]] | None = None
         self._ended = False
         self._ending: asyncio.Task[None] | None = None
+        stderr = handle.process.stderr
+        self._last_words = LastWords(name, stderr.fileno()) if stderr is not None else None
         self._loop.add_reader(self._sock.fileno(), self._readable)
         # The end of the process itself: a process that the model forked may hold the socket open.
         self._pid_fd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
@@ -221,10 +224,16 @@ class Worker:
 
     async def _finish(self) -> None:
         status = await self._launcher.reap(self._handle)
-        self._handle.close()
         text = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
+        died = f"Stub process '{self.name}' is not healthy."
+        if self._last_words is not None:
+            self._last_words.close()
+            if telling := self._last_words.telling():
+                text += f" after it wrote: {telling}"
+            died = f"the worker of model instance '{self.name}' {text}"
+        self._handle.close()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(WorkerDiedError(f"Stub process '{self.name}' is not healthy."))
+            self._answer.set_exception(WorkerDiedError(died))
         self._on_end(text)
 
 

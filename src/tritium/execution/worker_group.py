@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tritium.core.interfaces import ModelAccess
 from tritium.errors import TritiumError
+from tritium.execution.cores import core_shares
 from tritium.execution.launcher import Launcher
 from tritium.execution.process import InstanceState, ProcessInstance, WorkerPlan
 from tritium.execution.supervisor import BreakerState, CrashBreaker
 from tritium.execution.wire import WireCodec
+
+CORES = "cores"  # of the arguments of an engine in native code: those that the instance may use
 
 
 @dataclass(slots=True)
@@ -67,7 +70,11 @@ class WorkerGroup:
         self._codec.declare_outputs(tuple(outputs))
         self.instances[0].name = names[0]
         self.instances += [self._make(name) for name in names[1:]]
-        starts = (instance.start(plan) for instance in self.instances)
+        shares = core_shares(len(names)) if plan.native else [""] * len(names)
+        starts = (
+            instance.start(replace(plan, args={**plan.args, CORES: share} if share else plan.args))
+            for instance, share in zip(self.instances, shares, strict=True)
+        )
         for result in await asyncio.gather(*starts, return_exceptions=True):
             if result is not None:
                 raise result

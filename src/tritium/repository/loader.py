@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from tritium.backends.api import InstanceContext, ThreadBackend, WorkerBackend
+from tritium.backends.api import BackendChoice, InstanceContext, ThreadBackend, WorkerBackend
 from tritium.config.document import document_of
 from tritium.config.pbtxt import config_from_document
 from tritium.core.interfaces import ModelAccess
@@ -19,11 +18,20 @@ from tritium.core.reshape import output_reshape
 from tritium.core.statistics import ModelStatistics
 from tritium.errors import ConfigError, TritiumError
 from tritium.execution.completions import Completions
+from tritium.execution.cores import available_cores
 from tritium.execution.launcher import Launcher
 from tritium.execution.process import WorkerPlan
 from tritium.execution.thread import ThreadInstance
 from tritium.execution.worker_group import WorkerGroup
-from tritium.repository.prepare import Prepared, PrepareOptions, complete, draft, finish
+from tritium.repository.prepare import (
+    Draft,
+    Prepared,
+    PrepareOptions,
+    choose_engine,
+    complete,
+    draft,
+    finish,
+)
 from tritium.repository.scan import ModelEntry
 from tritium.scheduling.direct import DirectPolicy
 from tritium.scheduling.dynamic_batcher import DynamicBatcher
@@ -76,16 +84,26 @@ class ModelLoader:
             try:
                 if found.problem is not None:
                     raise found.problem
-                if isinstance(found.backend, WorkerBackend):
-                    loaded[version] = await self._load_in_workers(entry, version, found.backend, found.config)
-                else:
-                    config = await asyncio.to_thread(complete, entry, found, self._options.prepare)
-                    prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
-                    assert found.backend is not None  # check_supported refuses ensembles
-                    loaded[version] = await self._load_in_threads(entry, version, found.backend, prepared)
+                loaded[version] = await self.load_version(entry, version, found)
             except TritiumError as error:
                 loaded[version] = error
         return loaded
+
+    async def load_version(self, entry: ModelEntry, version: int, found: Draft) -> Model:
+        """Load one version of ``entry``.
+
+        Raises:
+            TritiumError: it cannot be loaded.
+        """
+        found = await asyncio.to_thread(choose_engine, entry, found, version)
+        backend = found.backend
+        config = await asyncio.to_thread(complete, entry, found, self._options.prepare)
+        if isinstance(backend, WorkerBackend):
+            return await self._load_in_workers(entry, version, backend, config)
+        prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
+        # check_supported refuses ensembles, and choose_engine made a choice
+        assert backend is not None and not isinstance(backend, BackendChoice)
+        return await self._load_in_threads(entry, version, backend, prepared)
 
     async def _load_in_threads(
         self, entry: ModelEntry, version: int, backend: ThreadBackend, prepared: Prepared
@@ -120,18 +138,20 @@ class ModelLoader:
     async def _load_in_workers(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
     ) -> Model:
-        model = {"directory": str(entry.directory.resolve()), "version": str(version),
-                 "filename": config.default_model_filename or "model.py", "name": config.name}  # fmt: skip
-        plan = WorkerPlan(backend.command(config), model, {}, self._options.worker_stopped_limit_s)
+        plan = self._worker_plan(entry, version, backend, config)
         group = WorkerGroup(config.name, plan, self._launcher, self._models)
         try:
-            if self._options.prepare.auto_complete:
+            if self._options.prepare.auto_complete and backend.reader is None:
                 completed = await group.autocomplete(document_of(config))
                 config = config_from_document(completed, f"auto_complete_config of model '{config.name}'")
             prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
             config = prepared.config
+            args = await asyncio.to_thread(_arguments, entry, version, backend, config)
+            limit_s = _timeout_s(config)
             plan = replace(
-                plan, args=_initialize_args(entry, version, config), execution_timeout_s=_timeout_s(config)
+                plan,
+                args=args,
+                execution_timeout_s=backend.execution_timeout_s if limit_s is None else limit_s,
             )
             await group.start(plan, instance_names(config), [output.name for output in config.output])
         except BaseException:
@@ -149,6 +169,21 @@ class ModelLoader:
         document = document_of(config)
         return Model(
             config, version, runner, statistics, document, prepared.labels, group.ready, group.restarts
+        )
+
+    def _worker_plan(
+        self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
+    ) -> WorkerPlan:
+        filename = config.default_model_filename or backend.default_filename
+        model = {"host": backend.host, "directory": str(entry.directory.resolve()), "version": str(version),
+                 "filename": filename, "name": config.name}  # fmt: skip
+        return WorkerPlan(
+            backend.command(config),
+            model,
+            {},
+            self._options.worker_stopped_limit_s,
+            load_timeout_s=backend.load_timeout_s,
+            native=backend.native,
         )
 
     def _policy(self, config: ModelConfig) -> BatchPolicy:
@@ -170,17 +205,15 @@ def instance_names(config: ModelConfig) -> list[str]:
     return [f"{group.name}_{index}" for group in config.instance_group for index in range(group.count)]
 
 
-def available_cores() -> int:
-    """Cores that this process may use: its affinity, and the quota of its cgroup."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as limit:
-            quota, period = limit.read().split()
-        if quota != "max":
-            cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return cores
+def _arguments(
+    entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
+) -> dict[str, str]:
+    """What the worker is told when it loads the model, but for the instance's name."""
+    args = _initialize_args(entry, version, config)
+    if backend.reader is not None:
+        path = entry.directory / str(version) / config.default_model_filename
+        args.update(backend.reader.worker_arguments(config, path))
+    return args
 
 
 def _initialize_args(entry: ModelEntry, version: int, config: ModelConfig) -> dict[str, str]:

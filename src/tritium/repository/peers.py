@@ -47,13 +47,32 @@ class Peers:
         model.enqueue(request, time.monotonic_ns())
         self._watch.note(caller, model, request)
 
-    async def load(self, name: str, config: str, files: Mapping[str, bytes]) -> None:
-        """Not in this version."""
-        raise UnavailableError("explicit model load / unload is not allowed if polling is enabled")
+    async def load(
+        self, name: str, config: str, files: Mapping[str, bytes], *, within_load_of: str | None = None
+    ) -> None:
+        """Load a model, or load it anew; back when it serves.
 
-    async def unload(self, name: str, *, dependents: bool) -> None:
-        """Not in this version."""
-        raise UnavailableError("explicit model load / unload is not allowed if polling is enabled")
+        Args:
+            config: JSON; empty for the model's own.
+            files: by ``file:<path>``.
+            within_load_of: the model that asks, if it is still being loaded itself.
+
+        Raises:
+            TritiumError: see ``ModelRepositoryManager.load``.
+        """
+        given: Mapping[str, object] = {"config": config} if config else {}
+        await self._models().load(name, {**given, **files}, within_load_of=within_load_of)
+
+    async def unload(self, name: str, *, dependents: bool, within_load_of: str | None = None) -> None:
+        """Begin to unload a model; no model has ``dependents`` yet.
+
+        Args:
+            within_load_of: as for ``load``.
+
+        Raises:
+            TritiumError: see ``ModelRepositoryManager.unload``.
+        """
+        await self._models().unload(name, within_load_of=within_load_of)
 
     def ready(self, name: str, version: int | None) -> bool:
         """Whether a model can run a request now."""

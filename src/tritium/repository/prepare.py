@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tritium.backends.api import Backend, WorkerBackend
+from tritium.backends.api import Backend, BackendChoice, WorkerBackend
 from tritium.backends.oneflow_xrt import XRT_PARAMETER
 from tritium.backends.registry import backend_named
 from tritium.config.autocomplete import can_batch, merge
@@ -36,6 +36,7 @@ class PrepareOptions:
     default_max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
     cpu_fallback: bool = False  # instance groups that ask for GPUs run on the CPU
     xrt: Mapping[str, str] = field(default_factory=dict)  # what runs OneFlow models without a configuration
+    backend_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
     """
     if entry.problem is not None:
         raise ConfigError(entry.problem)
-    config = fill_platform(with_name(_given(entry, options.xrt.get(entry.name)), entry.name))
+    config = _given(entry, options.xrt.get(entry.name))
+    config = fill_platform(with_name(config, entry.name))
     check_file_names(config)
     if not config.is_ensemble and options.auto_complete:
         config = complete_backend(config, _entries(entry))
@@ -80,14 +82,15 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
         raise NoVersionError(entry.name)
     if config.is_ensemble:
         return Draft(config, None, selection.versions)
+    settings = options.backend_settings.get(config.backend, {})
     try:
-        return Draft(config, backend_named(config.backend), selection.versions)
+        return Draft(config, backend_named(config.backend, settings), selection.versions)
     except TritiumError as problem:
         return Draft(config, None, selection.versions, problem)
 
 
 def _given(entry: ModelEntry, xrt: str | None) -> ModelConfig:
-    """What the user says: in a request, in the file, or else on the command line."""
+    """What the user says: a load request, the file, or else what the command line says of the model."""
     if entry.config_json is not None:
         return config_from_json(entry.config_json, "parameter 'config'")
     if entry.config_text is not None:
@@ -110,18 +113,37 @@ def _entries(entry: ModelEntry) -> frozenset[str]:
     return version_entries(entry.directory / min(map(str, entry.versions)))
 
 
+def choose_engine(entry: ModelEntry, found: Draft, version: int) -> Draft:
+    """``found`` with the engine for one version, where the backend has several.
+
+    Raises:
+        TritiumError: none of them can run it, or it has not the execution that the configuration asks for.
+    """
+    backend = found.backend
+    if isinstance(backend, BackendChoice):
+        path = entry.directory / str(version) / found.config.default_model_filename
+        backend = backend.choose(found.config, path)
+    _check_execution(found.config, backend)
+    return replace(found, backend=backend)
+
+
 def complete(entry: ModelEntry, found: Draft, options: PrepareOptions) -> ModelConfig:
     """The configuration completed from the model file, for backends that read it in this process.
+
+    Args:
+        found: with an engine, as ``choose_engine`` gives it.
 
     Raises:
         TritiumError: the file cannot be read, or contradicts the configuration.
     """
     config = found.config
     backend = found.backend
-    if backend is None or isinstance(backend, WorkerBackend) or not options.auto_complete:
+    assert not isinstance(backend, BackendChoice)
+    reader = backend.reader if isinstance(backend, WorkerBackend) else backend
+    if reader is None or not options.auto_complete:
         return config
     path = entry.directory / str(found.versions[-1]) / config.default_model_filename
-    description = backend.describe(config, path)
+    description = reader.describe(config, path)
     completed = merge(
         config,
         description.inputs,
@@ -148,16 +170,15 @@ def finish(entry: ModelEntry, config: ModelConfig, options: PrepareOptions) -> P
     config = normalize(config, default_instance_count=count)
     check(config)
     check_supported(config)
-    _check_execution(config)
     return Prepared(config, check_files(config, entry.directory))
 
 
-def _check_execution(config: ModelConfig) -> None:
+def _check_execution(config: ModelConfig, backend: Backend | None) -> None:
     """Refuse an execution that the backend does not have."""
     wanted = config.parameters.get(EXECUTION_PARAMETER)
     if wanted is None:
         return
-    here = "process" if isinstance(backend_named(config.backend), WorkerBackend) else "thread"
+    here = "process" if isinstance(backend, WorkerBackend) else "thread"
     if wanted.string_value != here:
         raise ConfigError(
             f"parameter '{EXECUTION_PARAMETER}' of {config.name} is '{wanted.string_value}', but backend "

@@ -10,8 +10,9 @@ from tests.unit.repository.doubling import CONFIG, install_backend, write_model
 from tritium.core.model import Model
 from tritium.core.model_config import ModelInstanceGroup
 from tritium.errors import ConfigError, TritiumError
+from tritium.execution.cores import available_cores
 from tritium.execution.launcher import Launcher
-from tritium.repository.loader import LoadOptions, ModelLoader, available_cores, instance_names
+from tritium.repository.loader import LoadOptions, ModelLoader, instance_names
 from tritium.repository.peers import Peers
 from tritium.repository.prepare import PrepareOptions
 from tritium.repository.scan import scan_model

@@ -10,7 +10,7 @@ from tests.unit.repository.doubling import CONFIG, install_backend, write_model
 from tritium.backends.api import WorkerBackend
 from tritium.core.model_config import ModelConfig, ModelParameter
 from tritium.errors import ConfigError, InvalidArgumentError
-from tritium.repository.prepare import Draft, PrepareOptions, complete, draft, finish
+from tritium.repository.prepare import Draft, PrepareOptions, choose_engine, complete, draft, finish
 from tritium.repository.scan import ModelEntry, scan_model
 
 PYTHON = 'backend: "python"'
@@ -201,9 +201,12 @@ def test_an_execution_that_the_backend_does_not_have_is_refused(
     def with_execution(value: str) -> ModelConfig:
         return replace(drafted.config, parameters={"TRITIUM_EXECUTION": ModelParameter(value)})
 
-    assert finish(found, with_execution(wanted), OPTIONS).config.backend == backend
+    def chosen(value: str) -> Draft:
+        return choose_engine(found, replace(drafted, config=with_execution(value)), 1)
+
+    assert chosen(wanted).config.backend == backend
     with pytest.raises(ConfigError, match=f"runs by '{wanted}' only; remove the parameter"):
-        finish(found, with_execution(other), OPTIONS)
+        chosen(other)
 
 
 def test_write_model_makes_what_these_tests_read(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Type
 
 from tritium_worker import frames, logger
 from tritium_worker.board import Board
@@ -26,8 +26,11 @@ from tritium_worker.errors import HostError, TritonError
 from tritium_worker.executor import Executor
 from tritium_worker.inbox import Inbox
 from tritium_worker.model_host import ModelHost
+from tritium_worker.oneflow_host import OneFlowHost
 from tritium_worker.process import PROCESS
 from tritium_worker.side_by_side import SideBySide
+
+_HOSTS: Dict[str, Type[ModelHost]] = {"python": ModelHost, "oneflow": OneFlowHost}
 
 
 class Worker:
@@ -82,7 +85,8 @@ class Worker:
     def _model(self, message: Dict[str, Any]) -> ModelHost:
         if self._host is None:
             place = message["model"]
-            self._host = ModelHost(place["directory"], place["version"], place["filename"], place["name"])
+            make_host = _HOSTS[place["host"]]
+            self._host = make_host(place["directory"], place["version"], place["filename"], place["name"])
             self._host.load()
         return self._host
 

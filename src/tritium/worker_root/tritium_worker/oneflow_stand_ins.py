@@ -1,12 +1,12 @@
-"""Stand-ins for shared libraries that OneFlow's extension names and a machine without a GPU does not have.
+"""Stand-ins for shared libraries that OneFlow 0.9.0 names and a machine without a GPU does not have.
 
-The extension is linked against cuDNN and cuBLAS (1.3 GB) and, on a CPU, calls only a function or two of
-theirs to ask for a version. So each missing library is replaced by one of a few kilobytes, made in memory,
-whose functions all answer 1, which is an error code in each of those interfaces. Two functions of OneFlow
-0.9.0 itself are replaced too: they keep a queue of running graphs that is popped before it is pushed when a
-graph is quick.
+OneFlow's extension is linked against cuDNN and cuBLAS (1.3 GB) and, on a CPU, calls only a function or two
+of theirs to ask for a version. So each missing library is replaced by one of a few kilobytes whose functions
+all answer 1, which is an error code in each of those interfaces. They are written where the extension looks
+for NVIDIA's own packages, which are left alone where they are installed.
 
-Runs under the interpreter that OneFlow is installed in (CPython 3.10), standard library only.
+Two functions of OneFlow itself are replaced as well, in each process that runs graphs: they keep a queue of
+running graphs that is popped before it is pushed when a graph is quick, and the process dies or hangs.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import ctypes
 import mmap
 import os
 import struct
-import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from typing import Callable, Dict, Iterable, List, Mapping
 
 _DYNSYM, _VERNEED, _VERSYM = 11, 0x6FFFFFFE, 0x6FFFFFFF  # section types
-_PREFIXES = ("libcudnn", "libcublas")
-_RACING = (
+_DIRECTORIES = {"libcudnn": "cudnn", "libcublas": "cublas"}  # below site-packages/nvidia
+_QUEUE_LIBRARY = "libtritium_oneflow_queue.so"
+_QUEUE_FUNCTIONS = (
     "_ZN7oneflow2vm19LazyJobStreamPolicy14EnqueueNNGraphERKSt10shared_ptrINS_9NNGraphIfEE",
     "_ZN7oneflow2vm19LazyJobStreamPolicy14DequeueNNGraphEv",
 )
@@ -30,24 +29,65 @@ _CODE = bytes.fromhex("b801000000c3")  # mov eax, 1; ret
 _TEXT_CODE = bytes.fromhex("488d0501000000c3") + b"none\0"  # lea rax, [rip + 1]; ret; the text
 
 
-def prepare(site_packages: Path) -> None:
-    """Load what ``import oneflow`` needs; to be called before it, once."""
-    native = next(site_packages.glob("oneflow.libs/liboneflow-*.so"))
-    libraries = dict(_needed(native))
-    libraries["libtritium_oneflow_queue.so"] = list(_RACING)
-    descriptors = []
-    for name, symbols in libraries.items():
-        descriptor = os.memfd_create(name)  # needs no disk, and works where /tmp may not hold programs
-        os.write(descriptor, shared_library(name, symbols))
-        ctypes.CDLL(f"/proc/self/fd/{descriptor}", ctypes.RTLD_GLOBAL)
-        descriptors.append(descriptor)  # a number that is used again would be taken for the same library
-    for descriptor in descriptors:
+def find_native(site_packages: str) -> str:
+    """OneFlow's native library.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    directory = os.path.join(site_packages, "oneflow.libs")
+    for name in sorted(os.listdir(directory)):
+        if name.startswith("liboneflow-") and name.endswith(".so"):
+            return os.path.join(directory, name)
+    raise FileNotFoundError(os.path.join(directory, "liboneflow-*.so"))
+
+
+def stand_in_paths(site_packages: str) -> Dict[str, str]:
+    """Where OneFlow's extension looks for each library of NVIDIA's that it needs."""
+    names = ("libcublas.so.11", "libcublasLt.so.11", "libcudnn_cnn_infer.so.8", "libcudnn_cnn_train.so.8",
+             "libcudnn_ops_infer.so.8", "libcudnn_ops_train.so.8")  # fmt: skip
+    return {name: os.path.join(site_packages, "nvidia", _directory(name), "lib", name) for name in names}
+
+
+def write_stand_ins(site_packages: str) -> None:
+    """Write a stand-in for each library that is not there.
+
+    Raises:
+        OSError: OneFlow is not there, or the directory cannot be written to.
+    """
+    missing = {n: path for n, path in stand_in_paths(site_packages).items() if not os.path.exists(path)}
+    functions = _needed(find_native(site_packages)) if missing else {}
+    for name, path in missing.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        partial = path + ".partial"
+        with open(partial, "wb") as file:
+            file.write(shared_library(name, functions.get(name, [])))
+        os.replace(partial, path)
+
+
+def replace_queue() -> None:
+    """Load what replaces OneFlow's queue; to be called before ``import oneflow``, once."""
+    descriptor = os.memfd_create(_QUEUE_LIBRARY)
+    try:
+        os.write(descriptor, shared_library(_QUEUE_LIBRARY, _QUEUE_FUNCTIONS))
+        ctypes.CDLL("/proc/self/fd/%d" % descriptor, ctypes.RTLD_GLOBAL)
+    finally:
         os.close(descriptor)
 
 
-def _needed(native: Path) -> Mapping[str, list[str]]:
+def has_queue(site_packages: str) -> bool:
+    """Whether this OneFlow, which is imported already, has the functions that ``replace_queue`` replaces."""
+    native = ctypes.CDLL(find_native(site_packages))
+    return all(hasattr(native, name) for name in _QUEUE_FUNCTIONS)
+
+
+def _directory(name: str) -> str:
+    return next(found for prefix, found in _DIRECTORIES.items() if name.startswith(prefix))
+
+
+def _needed(native: str) -> Mapping[str, List[str]]:
     """By library, the functions that ``native`` wants of it."""
-    with native.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with open(native, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         (table_offset,) = struct.unpack_from("<Q", data, 40)
         entry_size, entries = struct.unpack_from("<HH", data, 58)
         sections = [
@@ -63,24 +103,26 @@ def _needed(native: Path) -> Mapping[str, list[str]]:
             return data[start : data.find(b"\0", start)].decode()
 
         libraries = _version_libraries(data, needs[4], needs[7], text)
-        found: dict[str, list[str]] = {}
+        found: Dict[str, List[str]] = {}
         for index in range(symbols[5] // 24):
             name, _, _, section = struct.unpack_from("<IBBH", data, symbols[4] + 24 * index)
             (version,) = struct.unpack_from("<H", data, versions[4] + 2 * index)
             library = libraries.get(version & 0x7FFF, "")
-            if section == 0 and library.startswith(_PREFIXES):
+            if section == 0 and library.startswith(tuple(_DIRECTORIES)):
                 found.setdefault(library, []).append(text(name))
         return found
 
 
-def _version_libraries(data: mmap.mmap, offset: int, count: int, text: object) -> dict[int, str]:
-    libraries: dict[int, str] = {}
+def _version_libraries(
+    data: mmap.mmap, offset: int, count: int, text: Callable[[int], str]
+) -> Dict[int, str]:
+    libraries: Dict[int, str] = {}
     for _ in range(count):
         _, parts, file, first, following = struct.unpack_from("<HHIII", data, offset)
         part = offset + first
         for _ in range(parts):
             _, _, number, _, next_part = struct.unpack_from("<IHHII", data, part)
-            libraries[number] = text(file)  # type: ignore[operator]
+            libraries[number] = text(file)
             part += next_part
         offset += following
     return libraries
@@ -144,7 +186,3 @@ def _hash(name: str) -> int:
         high = value & 0xF0000000
         value = (value ^ (high >> 24)) & ~high & 0xFFFFFFFF
     return value
-
-
-if sys.version_info[:2] != (3, 10):
-    raise SystemExit("OneFlow 0.9.0 runs under Python 3.10 only")

@@ -1,0 +1,147 @@
+"""A graph that OneFlow saved, run by OneFlow in this process: the counterpart of ``model_host``.
+
+What to serve comes with the server's arguments as JSON, ``args["oneflow"]``:
+
+    {"site_packages", "memory_mb", "max_batch_size",
+     "inputs": [names of the input operations, in the order of the call], "outputs": [...]}
+
+OneFlow may end the process while a graph is loaded, which is why nothing else is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any, Dict, List, Optional, Sequence
+
+import numpy as np
+
+from tritium_worker.errors import HostError, TritonError
+from tritium_worker.logger import Logger
+from tritium_worker.model_host import ModelHost
+from tritium_worker.oneflow_batches import Batches
+from tritium_worker.oneflow_graph import CompiledGraph, Runtime, SavedGraph
+from tritium_worker.request import InferenceRequest
+from tritium_worker.response import InferenceResponse
+from tritium_worker.tensor import Tensor
+
+_MAX_TEXT_CHARS = 600
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+
+
+class OneFlowHost(ModelHost):
+    """Runs the graph in ``<model_dir>/<version>/<filename>``. See ``ModelHost`` for the arguments."""
+
+    def __init__(self, model_dir: str, version: str, filename: str, name: str) -> None:
+        super().__init__(model_dir, version, filename, name)
+        self._path = os.path.join(os.path.abspath(model_dir), version, filename)
+        self._graph: Optional[CompiledGraph] = None
+        self._batches: Optional[Batches] = None
+        self._shapes: List[Any] = []
+
+    def load(self) -> None:
+        """Nothing: cores are chosen before OneFlow is imported, and they come with ``initialize``."""
+
+    def autocomplete(self, config: Dict[str, Any]) -> Dict[str, Any]:
+        """``config`` as it is: the server has read the graph already."""
+        return config
+
+    def initialize(self, args: Dict[str, str]) -> None:
+        """Import OneFlow and load the graph; it has run once when this returns.
+
+        Raises:
+            HostError: OneFlow refuses it.
+        """
+        settings = json.loads(args["oneflow"])
+        _use_cores(args.get("cores", ""))
+        try:
+            runtime = Runtime(settings["site_packages"])
+            saved = SavedGraph(runtime, self._path, settings["inputs"], settings["outputs"])
+            self._shapes = [shape for shape, _ in saved.inputs]
+            if settings["max_batch_size"]:
+                self._batches = Batches(
+                    saved.rows,
+                    settings["max_batch_size"],
+                    saved.inputs,
+                    saved.compile,
+                    settings["memory_mb"] << 20,
+                    lambda text: Logger.log_warn("model '%s': %s" % (self._name, _shortened(text))),
+                )
+                self._batches.run([np.zeros((1, *shape[1:]), dtype) for shape, dtype in saved.inputs])
+            else:
+                self._graph = saved.compile(saved.rows)
+                self._graph.run([np.zeros(shape, dtype) for shape, dtype in saved.inputs])
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def execute(self, requests: Sequence[InferenceRequest]) -> List[Optional[InferenceResponse]]:
+        """Run one batch.
+
+        Returns:
+            A response per request, in order.
+
+        Raises:
+            HostError: for all requests: OneFlow raised.
+        """
+        try:
+            if self._batches is not None:
+                return self._execute_together(requests, self._batches)
+            return [self._execute_alone(request) for request in requests]
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def finalize(self) -> Optional[str]:
+        """Let go of the graphs: an exit of the process while one is alive is an abort."""
+        self._graph = self._batches = None
+        return None
+
+    def _execute_together(
+        self, requests: Sequence[InferenceRequest], batches: Batches
+    ) -> List[Optional[InferenceResponse]]:
+        inputs = [self._inputs(request) for request in requests]
+        joined = inputs[0] if len(inputs) == 1 else [np.concatenate(parts) for parts in zip(*inputs)]
+        results = batches.run(joined)
+        responses: List[Optional[InferenceResponse]] = []
+        start = 0
+        for arrays in inputs:
+            stop = start + arrays[0].shape[0]
+            responses.append(_response([result[start:stop] for result in results]))
+            start = stop
+        return responses
+
+    def _execute_alone(self, request: InferenceRequest) -> InferenceResponse:
+        assert self._graph is not None
+        inputs = [array.reshape(shape) for array, shape in zip(self._inputs(request), self._shapes)]
+        return _response([np.atleast_1d(result.copy()) for result in self._graph.run(inputs)])
+
+    def _inputs(self, request: InferenceRequest) -> List[Any]:
+        by_name = {tensor.name(): tensor for tensor in request.inputs()}
+        return [by_name["INPUT_%d" % index].as_numpy() for index in range(len(self._shapes))]
+
+    def _failed(self, error: Exception) -> HostError:
+        failure = self._failures.host_error(error)
+        text = _shortened(self._failures.without_server_paths(str(error)))
+        return HostError(
+            TritonError.INTERNAL, "OneFlow: %s: %s" % (type(error).__name__, text), failure.traceback
+        )
+
+
+def _response(results: Sequence[Any]) -> InferenceResponse:
+    return InferenceResponse([Tensor("OUTPUT_%d" % index, result) for index, result in enumerate(results)])
+
+
+def _shortened(text: str) -> str:
+    """The lines of OneFlow's errors that say what is wrong: between a stack and its templates."""
+    lines = [line.strip() for line in _COLOURS.sub("", text).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("File ")]
+    return " ".join(telling or lines)[:_MAX_TEXT_CHARS]
+
+
+def _use_cores(cores: str) -> None:
+    """Keep this process, and the threads that OneFlow starts on import, to ``cores`` ("0,1"; empty for all).
+
+    Nothing else limits what OneFlow takes: neither its own setting nor OMP_NUM_THREADS.
+    """
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
