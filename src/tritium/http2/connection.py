@@ -70,6 +70,16 @@ class Http2Connection:
         """How many requests are under way."""
         return len(self._streams.open)
 
+    @property
+    def settled(self) -> bool:
+        """The client has begun as HTTP/2 asks."""
+        return self._frames.settled
+
+    @property
+    def sent(self) -> int:
+        """Grows with each frame of a reply."""
+        return self._streams.flow.sent
+
     def receive(self, data: memoryview, now_s: float) -> None:
         """Take what was received at ``now_s``, a monotonic time."""
         self._take(self._reader.feed, data, now_s)
@@ -150,6 +160,11 @@ class _Frames:
         self._content = Content(streams)
         self.on_data = self._content.on_data
         self.on_padding = self._content.on_padding
+
+    @property
+    def settled(self) -> bool:
+        """The client's first SETTINGS came."""
+        return self._control.settled
 
     def on_frame(self, kind: int, flags: int, stream_id: int, payload: memoryview) -> None:
         """A frame other than DATA."""
