@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Protocol, cast
 
 from tritium.frontends.grpc.call import GrpcCall
 from tritium.frontends.grpc.deadlines import Deadlines
@@ -56,16 +56,26 @@ class Shared:
         return plan
 
 
-class GrpcConnection(asyncio.BufferedProtocol):
-    """A connection; ``on_closed`` is called when it is gone."""
+class ConnectionOwner(Protocol):
+    """Who looks after connections."""
 
-    def __init__(
-        self, shared: Shared, on_closed: Callable[[GrpcConnection], None], age_factor: float = 1.0
-    ) -> None:
+    def opened(self, connection: GrpcConnection) -> None:
+        """It has begun: TCP, and TLS if there is any, are established."""
+        ...
+
+    def closed(self, connection: GrpcConnection) -> None:
+        """It is gone."""
+        ...
+
+
+class GrpcConnection(asyncio.BufferedProtocol):
+    """A connection."""
+
+    def __init__(self, shared: Shared, owner: ConnectionOwner, age_factor: float = 1.0) -> None:
         self.now_s = shared.now_s
         self.deadlines = shared.deadlines
         self._shared = shared
-        self._on_closed = on_closed
+        self._owner = owner
         self._limit = shared.settings.max_message_bytes
         self._http2 = Http2Connection(self._accept, shared.settings.limits)
         self._transport: asyncio.Transport | None = None
@@ -81,16 +91,16 @@ class GrpcConnection(asyncio.BufferedProtocol):
     # -- transport --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is open."""
+        """The connection is open. Nothing is written before it is known to be HTTP/2."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_WRITE_HIGH_BYTES)
-        self.flush()
+        self._owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: its calls are cancelled."""
         self._transport = None
         self._http2.lost()
-        self._on_closed(self)
+        self._owner.closed(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the transport puts what it reads: a long message goes straight to its place."""

@@ -14,9 +14,9 @@ from tritium.http2.stream import Http2Stream
 
 
 class UnaryInput:
-    """Listens to the stream of a call with one message: hands it over as soon as it is there."""
+    """Listens to the stream of a call with one message: hands it over when the client has said all."""
 
-    __slots__ = ("_call", "_coding", "_handle", "_limit", "_reader", "_stream")
+    __slots__ = ("_call", "_coding", "_handle", "_limit", "_message", "_reader", "_stream")
 
     def __init__(
         self,
@@ -28,50 +28,47 @@ class UnaryInput:
     ) -> None:
         self._stream = stream
         self._call = call
-        self._handle: Callable[[GrpcCall, Buffer], None] | None = handle
+        self._handle = handle
         self._coding = coding
         self._limit = limit  # of a message, in bytes
-        self._reader: MessageReader | None = None
+        self._reader: MessageReader | None = None  # if the message did not come whole with the end
+        self._message: Buffer | None = None
 
     def on_data(self, data: memoryview, end: bool) -> None:
         """A piece of the body. What follows the message is ignored."""
-        if self._handle is None:
+        call = self._call
+        if call.over:
             return
-        if end and self._reader is None and len(data) >= PREFIX_BYTES:
-            flag, size = PREFIX.unpack_from(data)
-            if not flag and size == len(data) - PREFIX_BYTES and size <= self._limit:
-                self._on_message(False, bytes(data[PREFIX_BYTES:]))
-                return
+        try:
+            if end and self._reader is None and len(data) >= PREFIX_BYTES:
+                flag, size = PREFIX.unpack_from(data)
+                if not flag and size == len(data) - PREFIX_BYTES and size <= self._limit:
+                    self._handle(call, bytes(data[PREFIX_BYTES:]))
+                    return
+            self._read(data, end)
+        except Exception as error:
+            self._reader = None
+            call.fail(error)
+
+    def _read(self, data: memoryview, end: bool) -> None:
         if self._reader is None:
             self._reader = MessageReader(self._stream, self._limit, self._on_message)
-        try:
+        if self._message is None:
             self._reader.feed(data)
-        except GrpcError as error:
-            self._fail(error)
-            return
-        if end and self._handle is not None:
-            path = self._call.path.decode("latin-1")
-            self._fail(GrpcError(GrpcStatus.UNIMPLEMENTED, f"'{path}' requires exactly one request message."))
+        if end:
+            self._reader = None
+            if self._message is None:
+                text = f"'{self._call.path.decode('latin-1')}' requires exactly one request message."
+                raise GrpcError(GrpcStatus.UNIMPLEMENTED, text)
+            self._handle(self._call, self._message)
 
     def _on_message(self, compressed: bool, message: Buffer) -> None:
-        handle, self._handle = self._handle, None
-        if handle is None:
-            return
-        self._reader = None
-        try:
-            if compressed:
-                message = decompress(message, self._coding, self._limit)
-            handle(self._call, message)
-        except Exception as error:
-            self._call.fail(error)
-
-    def _fail(self, error: GrpcError) -> None:
-        self._handle = self._reader = None
-        self._call.fail(error)
+        if self._message is None:
+            self._message = decompress(message, self._coding, self._limit) if compressed else message
 
     def on_reset(self, code: int) -> None:
         """The client gave up."""
-        self._handle = self._reader = None
+        self._reader = None
         self._call.cancel()
 
     def on_writable(self) -> None:

@@ -39,6 +39,7 @@ class GrpcListener:
         self._sweeper: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
+        self._closing = False
         self._random = random.Random()
         self.on_sweep: Callable[[], None] | None = None  # called every second
         self.port = settings.port
@@ -75,11 +76,16 @@ class GrpcListener:
         if len(self._connections) >= self._settings.max_connections:
             return _Refused()
         age_factor = self._random.uniform(0.9, 1.1)
-        connection = GrpcConnection(self._shared, self._disconnect, age_factor)
-        self._connections.add(connection)
-        return connection
+        return GrpcConnection(self._shared, self, age_factor)
 
-    def _disconnect(self, connection: GrpcConnection) -> None:
+    def opened(self, connection: GrpcConnection) -> None:
+        """A connection has begun."""
+        self._connections.add(connection)
+        if self._closing:
+            connection.drain()
+
+    def closed(self, connection: GrpcConnection) -> None:
+        """A connection is gone."""
         self._connections.discard(connection)
         if not self._connections:
             self._emptied.set()
@@ -104,6 +110,7 @@ class GrpcListener:
 
     def close(self) -> None:
         """Accept no more connections, and close those that wait for nothing."""
+        self._closing = True
         if self._server is not None:
             self._server.close()
         for connection in [*self._connections]:

@@ -94,5 +94,5 @@ def parse_timeout(value: bytes) -> float:
     """A grpc-timeout in seconds; ValueError if it is none."""
     digits, unit = value[:-1], value[-1:]
     if not 1 <= len(digits) <= 8 or not digits.isdigit() or unit not in _UNITS_S:
-        raise ValueError(value)
+        raise ValueError(f"{value!r} is no grpc-timeout")
     return min(int(digits) * _UNITS_S[unit], _MAX_TIMEOUT_S)
