@@ -34,10 +34,13 @@ class Window:
     p99_us: float
 
 
-def perf_window(program: Program, server: Server, model: str, *, concurrency: int, seconds: float) -> Window:
-    """One run of perf_analyzer over HTTP with binary tensors.
+def perf_window(
+    program: Program, server: Server, model: str, *, concurrency: int, seconds: float, protocol: str = "http"
+) -> Window:
+    """One run of perf_analyzer with binary tensors.
 
     Args:
+        protocol: http, grpc, or stream for gRPC streams.
         seconds: of the whole run; perf_analyzer divides it into three windows and merges them.
 
     Raises:
@@ -47,7 +50,13 @@ def perf_window(program: Program, server: Server, model: str, *, concurrency: in
         report = Path(directory) / "report.csv"
         argv = [
             *program.argv,
-            *perf_arguments(model, server.http_port, concurrency, seconds),
+            *perf_arguments(
+                model,
+                server.http_port if protocol == "http" else server.grpc_port,
+                concurrency,
+                seconds,
+                protocol,
+            ),
             "-f",
             str(report),
         ]
@@ -65,7 +74,9 @@ def perf_window(program: Program, server: Server, model: str, *, concurrency: in
         return parse_perf_report(report.read_text())
 
 
-def perf_arguments(model: str, http_port: int | str, concurrency: int, seconds: float) -> list[str]:
+def perf_arguments(
+    model: str, port: int | str, concurrency: int, seconds: float, protocol: str = "http"
+) -> list[str]:
     """perf_analyzer's arguments, without the report's file.
 
     Every window counts as stable: the harness repeats and takes medians itself.
@@ -73,8 +84,8 @@ def perf_arguments(model: str, http_port: int | str, concurrency: int, seconds: 
     interval_ms = max(1, round(seconds * 1000 / _PERF_WINDOWS))
     options = {
         "-m": model,
-        "-u": f"127.0.0.1:{http_port}",
-        "-i": "http",
+        "-u": f"127.0.0.1:{port}",
+        "-i": "http" if protocol == "http" else "grpc",
         "--concurrency-range": concurrency,
         "--measurement-interval": interval_ms,
         "--max-trials": _PERF_WINDOWS,
@@ -83,7 +94,8 @@ def perf_arguments(model: str, http_port: int | str, concurrency: int, seconds: 
         "--output-tensor-format": "binary",
         "--shared-memory": "none",
     }
-    return [*(str(word) for pair in options.items() for word in pair), "--verbose-csv"]
+    streaming = ["--streaming"] if protocol == "stream" else []
+    return [*(str(word) for pair in options.items() for word in pair), *streaming, "--verbose-csv"]
 
 
 def parse_perf_report(text: str) -> Window:

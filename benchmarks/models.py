@@ -49,6 +49,57 @@ instance_group {{ count: 1 kind: KIND_CPU }}
     (repository / name / "1" / "model.py").write_text(_IDENTITY)
 
 
+_CALLER = '''\
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    """Asks the model "small" and answers what it answered."""
+
+    def execute(self, requests):
+        responses = []
+        for request in requests:
+            inner = pb_utils.InferenceRequest(
+                model_name="small",
+                requested_output_names=["OUTPUT0"],
+                inputs=[pb_utils.get_input_tensor_by_name(request, "INPUT0")],
+            ).exec()
+            data = pb_utils.get_output_tensor_by_name(inner, "OUTPUT0").as_numpy()
+            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", data)]))
+        return responses
+'''
+
+_NAPPING = '''\
+import asyncio
+
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    """Answers with what it was asked, 10 ms later."""
+
+    async def execute(self, requests):
+        await asyncio.sleep(0.01)
+        responses = []
+        for request in requests:
+            data = pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy()
+            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", data)]))
+        return responses
+'''
+
+
+def write_caller(repository: Path, name: str, elements: int) -> None:
+    """A ``model.py`` that asks the identity model ``small``; otherwise as ``write_identity``."""
+    write_identity(repository, name, elements)
+    (repository / name / "1" / "model.py").write_text(_CALLER)
+
+
+def write_napping(repository: Path, name: str, elements: int) -> None:
+    """An ``async def execute`` that sleeps for 10 ms; otherwise as ``write_identity``."""
+    write_identity(repository, name, elements)
+    (repository / name / "1" / "model.py").write_text(_NAPPING)
+
+
 def write_mlp(repository: Path, name: str, *, dynamic_batching: bool) -> None:
     """An ONNX perceptron FP32 [512] -> 4 layers of 1024 -> FP32 [1024]; one instance, one thread.
 

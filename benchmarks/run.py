@@ -15,13 +15,15 @@ from pathlib import Path
 from benchmarks.comparison import Row
 from benchmarks.load import LoadFailedError, perf_arguments
 from benchmarks.oneflow_scenarios import ONEFLOW_SCENARIOS
+from benchmarks.python_scenarios import PYTHON_SCENARIOS
 from benchmarks.reference import PERF_WHEEL, TRITON_WHEEL, UnavailableError, cache_directory
 from benchmarks.report import machine_facts, render_report, render_table, versions
 from benchmarks.scenarios import SCENARIOS, Bench, Scenario
 from benchmarks.servers import ServerFailedError
 
 _DISTRIBUTIONS = ("tritium-server", "numpy", "uvloop", "httptools", "onnxruntime")
-_SCENARIOS: Mapping[str, Scenario] = {**SCENARIOS, **ONEFLOW_SCENARIOS}
+_DEFAULT: Mapping[str, Scenario] = {**SCENARIOS, **PYTHON_SCENARIOS}
+_SCENARIOS: Mapping[str, Scenario] = {**_DEFAULT, **ONEFLOW_SCENARIOS}
 FULL = (5, 3.0)  # rounds, seconds of a window
 QUICK = (2, 1.0)
 
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tritium-bench-") as workspace:
         bench = Bench(cache_directory(), Path(workspace), rounds, seconds)
-        for name in options.only or SCENARIOS:
+        for name in options.only or _DEFAULT:
             print(f"bench: {name}", file=sys.stderr, flush=True)
             for row in rows_of(name, bench):
                 rows.append(row)
@@ -79,7 +81,7 @@ def _commands(options: argparse.Namespace, seconds: float) -> list[str]:
     chosen = [word for name in options.only or () for word in ("--only", name)]
     return [
         " ".join(["python -m benchmarks.run", *(["--quick"] if options.quick else []), *chosen]),
-        "tritium serve --model-repository REPOSITORY --http-port PORT --metrics-port PORT",
+        "tritium serve --model-repository REPOSITORY --http-port PORT --grpc-port PORT --metrics-port PORT",
         "tritonserver --model-repository=REPOSITORY --http-port=PORT --grpc-port=PORT --metrics-port=PORT",
         "# likewise at concurrency 32 and 1, and for -m batched and -m single at 32",
         " ".join(["perf_analyzer", *perf_arguments("small", "PORT", 8, seconds)]),

@@ -55,10 +55,10 @@ def small_identity(bench: Bench) -> list[Row]:
     rows = []
     with servers.tritium(repository) as ours, servers.real_triton(triton, repository) as theirs:
         for concurrency in (8, 32):
-            mine, other = _perf_turns(bench, tool, (ours, "small"), (theirs, "small"), concurrency)
+            mine, other = perf_turns(bench, tool, (ours, "small"), (theirs, "small"), concurrency)
             what = f"model.py identity, 64 B, c={concurrency}: throughput against Triton"
-            rows.append(_throughput_row(what, mine, other, Bar(1.5, "x")))
-        mine, other = _perf_turns(bench, tool, (ours, "small"), (theirs, "small"), 1)
+            rows.append(throughput_row(what, mine, other, Bar(1.5, "x")))
+        mine, other = perf_turns(bench, tool, (ours, "small"), (theirs, "small"), 1)
     bar = Bar(1.0, "x", at_most=True)
     what = "model.py identity, 64 B, c=1: {} latency against Triton"
     rows.append(
@@ -88,7 +88,7 @@ def large_identity(bench: Bench) -> list[Row]:
 
             mine, other = turns(bench, lambda: window(ours), lambda: window(theirs))
             what = f"model.py identity, 12.6 MB, c={concurrency}: throughput against Triton"
-            rows.append(_throughput_row(what, mine, other, Bar(1.2, "x")))
+            rows.append(throughput_row(what, mine, other, Bar(1.2, "x")))
     return rows
 
 
@@ -107,7 +107,7 @@ def multi_style(bench: Bench) -> list[Row]:
             lambda: session_window(network, inputs, concurrency=2, seconds=seconds),
         )
     what = "multi_style, 256x256, c=2, 2 x 1 thread: throughput against bare session.run"
-    return [_throughput_row(what, mine, other, Bar(0.95, "x"))]
+    return [throughput_row(what, mine, other, Bar(0.95, "x"))]
 
 
 def dynamic_batching(bench: Bench) -> list[Row]:
@@ -120,9 +120,9 @@ def dynamic_batching(bench: Bench) -> list[Row]:
         for name, expected in (("batched", True), ("single", False)):
             if ("dynamic_batching" in ours.get_json(f"/v2/models/{name}/config")) != expected:
                 raise ServerFailedError(f"/v2/models/{name}/config: dynamic_batching is not as the file says")
-        mine, other = _perf_turns(bench, tool, (ours, "batched"), (ours, "single"), 32)
+        mine, other = perf_turns(bench, tool, (ours, "batched"), (ours, "single"), 32)
     what = "ONNX MLP, c=32: throughput with dynamic batching against without"
-    return [_throughput_row(what, mine, other, Bar(3.0, "x"))]
+    return [throughput_row(what, mine, other, Bar(3.0, "x"))]
 
 
 def xrt_openvino(bench: Bench) -> list[Row]:
@@ -174,13 +174,21 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
-def _perf_turns(
-    bench: Bench, tool: Program, ours: tuple[Server, str], theirs: tuple[Server, str], concurrency: int
+def perf_turns(
+    bench: Bench,
+    tool: Program,
+    ours: tuple[Server, str],
+    theirs: tuple[Server, str],
+    concurrency: int,
+    protocol: str = "http",
 ) -> tuple[list[Window], list[Window]]:
     """Turns of perf_analyzer on two (server, model) pairs."""
 
     def window(side: tuple[Server, str]) -> Window:
-        return perf_window(tool, side[0], side[1], concurrency=concurrency, seconds=bench.seconds)
+        server, model = side
+        return perf_window(
+            tool, server, model, concurrency=concurrency, seconds=bench.seconds, protocol=protocol
+        )
 
     return turns(bench, lambda: window(ours), lambda: window(theirs))
 
@@ -193,7 +201,7 @@ def turns(
     return in_turns(bench.rounds, ours, theirs)
 
 
-def _throughput_row(what: str, ours: Sequence[Window], theirs: Sequence[Window], bar: Bar) -> Row:
+def throughput_row(what: str, ours: Sequence[Window], theirs: Sequence[Window], bar: Bar) -> Row:
     return compared(what, [w.per_second for w in ours], [w.per_second for w in theirs], "/s", bar)
 
 

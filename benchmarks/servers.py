@@ -33,6 +33,7 @@ class Server:
     name: str
     process: subprocess.Popen[bytes]
     http_port: int
+    grpc_port: int
     metrics_port: int
     seconds_to_ready: float  # from starting the process to the first 200 of /v2/health/ready
 
@@ -77,20 +78,21 @@ class Server:
 @contextlib.contextmanager
 def tritium(repository: Path) -> Iterator[Server]:
     """``tritium serve`` from this interpreter's environment, on ``repository``."""
-    http_port, metrics_port = _free_ports(2)
+    ports = http_port, grpc_port, metrics_port = _free_ports(3)
     argv = [sys.executable, "-m", "tritium", "serve", "--model-repository", str(repository)]
-    argv += ["--http-port", str(http_port), "--metrics-port", str(metrics_port)]
-    with _running("tritium", argv, {}, (http_port, metrics_port), repository) as server:
+    argv += ["--http-port", str(http_port), "--grpc-port", str(grpc_port)]
+    argv += ["--metrics-port", str(metrics_port)]
+    with _running("tritium", argv, {}, ports, repository) as server:
         yield server
 
 
 @contextlib.contextmanager
 def real_triton(program: Program, repository: Path) -> Iterator[Server]:
     """The real Triton on ``repository``, with its default settings."""
-    http_port, grpc_port, metrics_port = _free_ports(3)
+    ports = http_port, grpc_port, metrics_port = _free_ports(3)
     argv = [*program.argv, f"--model-repository={repository}", f"--http-port={http_port}"]
     argv += [f"--grpc-port={grpc_port}", f"--metrics-port={metrics_port}"]
-    with _running("Triton", argv, program.env, (http_port, metrics_port), repository) as server:
+    with _running("Triton", argv, program.env, ports, repository) as server:
         yield server
 
 
@@ -104,7 +106,7 @@ def _free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def _running(
-    name: str, argv: Sequence[str], env: Mapping[str, str], ports: tuple[int, int], repository: Path
+    name: str, argv: Sequence[str], env: Mapping[str, str], ports: Sequence[int], repository: Path
 ) -> Iterator[Server]:
     log_path = repository.parent / f"{repository.name}-{name}.log"
     with log_path.open("wb") as log:
@@ -112,7 +114,9 @@ def _running(
         process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **env})
     try:
         _wait_until_ready(name, process, ports[0], log_path)
-        yield Server(name, process, *ports, time.perf_counter() - started)
+        http_port, grpc_port, metrics_port = ports
+        elapsed_s = time.perf_counter() - started
+        yield Server(name, process, http_port, grpc_port, metrics_port, elapsed_s)
     finally:
         _stop(process)
 

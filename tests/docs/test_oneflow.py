@@ -190,6 +190,7 @@ def test_the_containers_command_serves_the_containers_repository(directory: Path
         http.bind(("127.0.0.1", 0))
         metrics.bind(("127.0.0.1", 0))
         ports = [f"--http-port={http.getsockname()[1]}", f"--metrics-port={metrics.getsockname()[1]}"]
+        ports.append("--allow-grpc=false")
         address = f"http://127.0.0.1:{http.getsockname()[1]}"
     start = "import sys; from tritium.cli.oneflow_serving import main; sys.exit(main())"
     log = directory / "oneflow-serving.log"

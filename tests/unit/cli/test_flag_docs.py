@@ -25,7 +25,7 @@ def test_the_page_tells_the_three_kinds_apart() -> None:
     assert "| `--http-port` | works |" in page
     assert "| `--http-thread-count` | accepted: one event loop serves all connections |" in page
     assert (
-        "| `--allow-grpc` | refused: gRPC is not offered by this version of tritium; `false` is accepted |"
-        in page
+        "| `--allow-sagemaker` | refused: the SageMaker endpoint is not offered by this version of tritium; "
+        "`false` is accepted |" in page
     )
     assert "| `--model-control-mode` | works, except `poll` |" in page

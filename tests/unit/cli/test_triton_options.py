@@ -115,9 +115,9 @@ def test_polling_is_refused() -> None:
 
 
 def test_all_refused_flags_are_named_at_once() -> None:
-    assert refusal("--grpc-port=8001", "--trace-rate", "5", "--http-port=1").splitlines() == [
-        "error: --grpc-port 8001: gRPC is not offered by this version of tritium; remove the flag",
-        "error: --trace-rate 5: tracing is not offered by this version of tritium; remove the flag",
+    assert refusal("--sagemaker-port=1", "--allow-sagemaker=true", "--trace-rate", "5").splitlines() == [
+        f"error: {flag} is not offered by this version of tritium; remove the flag"
+        for flag in ("--allow-sagemaker true: the SageMaker endpoint", "--trace-rate 5: tracing")
     ]
 
 
@@ -139,7 +139,6 @@ def test_every_refused_flag_is_refused_for_some_value() -> None:
 @pytest.mark.parametrize(
     "flag",
     [
-        "--allow-grpc=false",
         "--allow-sagemaker=false",
         "--allow-vertex-ai=false",
         "--allow-gpu-metrics=false",
@@ -180,8 +179,22 @@ def test_a_flag_without_effect_is_accepted_and_the_server_is_the_same(flag: str)
 
 
 def test_flags_of_a_front_end_that_is_off_are_accepted() -> None:
-    assert options("--grpc-port=8001", "--allow-grpc=false", "--grpc-use-ssl=true") == options()
-    assert "--grpc-port" in refusal("--grpc-port=8001", "--allow-grpc=true")
+    restricted = "--grpc-restricted-protocol=infer:key=value"
+    assert not options(restricted, "--allow-grpc=false").grpc.enabled
+    assert "--grpc-restricted-protocol" in refusal(restricted, "--allow-grpc=true")
+
+
+def test_the_flags_of_grpc_become_its_options() -> None:
+    grpc = options(
+        "--grpc-port=9", "--grpc-address=::1", "--reuse-grpc-port=1", "--grpc-use-ssl=true",
+        "--grpc-server-cert=c",
+        "--grpc-server-key=k", "--grpc-keepalive-time=5", "--grpc-max-connection-age=7",
+        "--grpc-infer-response-compression-level=high",
+    ).grpc  # fmt: skip
+    assert (grpc.port, grpc.address, grpc.reuse_port, grpc.use_tls) == (9, "::1", True, True)
+    assert (grpc.certificate, grpc.key) == (Path("c"), Path("k"))
+    assert (grpc.keepalive_time_ms, grpc.max_connection_age_ms) == (5, 7)
+    assert grpc.compression_level == "high"
 
 
 def test_gpu_metrics_are_refused_unless_metrics_are_off() -> None:

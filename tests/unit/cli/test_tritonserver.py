@@ -87,9 +87,9 @@ def test_a_server_that_cannot_be_made_says_so_in_tritons_words(
 
 
 def test_a_refused_flag_is_named_without_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    text = run_failing(["--model-repository=m", "--grpc-port=8001"], capsys)
-    assert (
-        text == "error: --grpc-port 8001: gRPC is not offered by this version of tritium; remove the flag\n"
+    text = run_failing(["--model-repository=m", "--trace-rate=5"], capsys)
+    assert text == (
+        "error: --trace-rate 5: tracing is not offered by this version of tritium; remove the flag\n"
     )
 
 

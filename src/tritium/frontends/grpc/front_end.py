@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 from tritium.frontends.grpc.health import HealthService
-
 from tritium.frontends.grpc.inference_service import InferenceService
 from tritium.frontends.grpc.keepalive import KeepaliveRules
 from tritium.frontends.grpc.listener import GrpcListener

@@ -1,0 +1,69 @@
+"""gRPC, and models that ask others or run as coroutines, against the real Triton."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks import models, servers
+from benchmarks.comparison import Bar, Row, compared, measured
+from benchmarks.load import perf_window
+from benchmarks.reference import perf_analyzer, real_triton
+from benchmarks.scenarios import LARGE_ELEMENTS, SMALL_ELEMENTS, Bench, Scenario, perf_turns, throughput_row
+
+_NAP_S = 0.01
+_NAPPERS = 100
+
+
+def grpc(bench: Bench) -> list[Row]:
+    """The identity ``model.py`` over gRPC: unary, by streams, and with 12.6 MB each way."""
+    repository = bench.repository("grpc")
+    models.write_identity(repository, "small", SMALL_ELEMENTS)
+    models.write_identity(repository, "large", LARGE_ELEMENTS)
+    tool, triton = perf_analyzer(bench.cache), real_triton(bench.cache)
+    rows = []
+    with servers.tritium(repository) as ours, servers.real_triton(triton, repository) as theirs:
+        small = (ours, "small"), (theirs, "small")
+        for concurrency in (8, 32):
+            mine, other = perf_turns(bench, tool, *small, concurrency, "grpc")
+            what = f"model.py identity over gRPC, 64 B, c={concurrency}: throughput against Triton"
+            rows.append(throughput_row(what, mine, other, Bar(2.0, "x")))
+        mine, other = perf_turns(bench, tool, *small, 1, "grpc")
+        what = "model.py identity over gRPC, 64 B, c=1: median latency against Triton"
+        bar = Bar(0.8, "x", at_most=True)
+        rows.append(compared(what, [w.p50_us for w in mine], [w.p50_us for w in other], "us", bar))
+        mine, other = perf_turns(bench, tool, *small, 8, "stream")
+        what = "model.py identity by gRPC streams, 64 B, c=8: throughput against Triton"
+        rows.append(throughput_row(what, mine, other, Bar(2.0, "x")))
+        mine, other = perf_turns(bench, tool, (ours, "large"), (theirs, "large"), 1, "grpc")
+        what = "model.py identity over gRPC, 12.6 MB, c=1: throughput against Triton"
+        rows.append(throughput_row(what, mine, other, Bar(1.2, "x")))
+    return rows
+
+
+def asking(bench: Bench) -> list[Row]:
+    """A ``model.py`` that asks another one for each request, against the real Triton."""
+    repository = bench.repository("asking")
+    models.write_identity(repository, "small", SMALL_ELEMENTS)
+    models.write_caller(repository, "caller", SMALL_ELEMENTS)
+    tool, triton = perf_analyzer(bench.cache), real_triton(bench.cache)
+    with servers.tritium(repository) as ours, servers.real_triton(triton, repository) as theirs:
+        mine, other = perf_turns(bench, tool, (ours, "caller"), (theirs, "caller"), 8)
+    what = "model.py that asks another (BLS), 64 B, c=8: throughput against Triton"
+    return [throughput_row(what, mine, other, Bar(1.5, "x"))]
+
+
+def coroutines(bench: Bench) -> list[Row]:
+    """An ``async def execute`` that waits 10 ms, for 100 clients: how much of 10,000 requests a second."""
+    repository = bench.repository("coroutines")
+    models.write_napping(repository, "napping", SMALL_ELEMENTS)
+    tool = perf_analyzer(bench.cache)
+    with servers.tritium(repository) as ours:
+        windows = [
+            perf_window(tool, ours, "napping", concurrency=_NAPPERS, seconds=bench.seconds)
+            for _ in range(bench.rounds + 1)
+        ]
+    shares = [window.per_second * _NAP_S / _NAPPERS for window in windows[1:]]
+    return [measured("async model.py that waits 10 ms, c=100: share of the ideal", shares, Bar(0.9, ""))]
+
+
+PYTHON_SCENARIOS: Mapping[str, Scenario] = {"grpc": grpc, "asking": asking, "coroutines": coroutines}
