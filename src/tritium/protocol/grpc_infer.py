@@ -20,7 +20,7 @@ MAX_CORRELATION_CHARS = 128
 _MESSAGES = service_messages()
 _LARGE_BYTES = 65536  # from here on raw tensors are cut out of the message instead of being copied twice
 _RAW_INPUT = 7  # the number of ModelInferRequest.raw_input_contents
-_RAW_OUTPUT_TAG = b"\x32"  # ModelInferResponse.raw_output_contents: field 6, length-delimited
+RAW_OUTPUT_TAG = b"\x32"  # ModelInferResponse.raw_output_contents: field 6, length-delimited
 _INFER_RESPONSE_TAG = b"\x12"  # ModelStreamInferResponse.infer_response: field 2, length-delimited
 _LENGTH_DELIMITED = 2
 _UINT64 = 2**64
@@ -335,14 +335,14 @@ def encode_infer_response(
         if (count := classes.get(tensor.name)) is not None:
             tensor = classify(tensor, count, labels.get(tensor.name, ()), batching=config.max_batch_size > 0)
         message.outputs.add(name=tensor.name, datatype=tensor.datatype.value, shape=tensor.shape)
-        pieces += (_RAW_OUTPUT_TAG + _encode_varint(len(tensor.buffer)), tensor.buffer)
+        pieces += (RAW_OUTPUT_TAG + encode_varint(len(tensor.buffer)), tensor.buffer)
     pieces[0] = message.SerializeToString()
     return pieces
 
 
 def encode_stream_reply(pieces: Sequence[Buffer]) -> list[Buffer]:
     """A ModelStreamInferResponse around a serialized ModelInferResponse."""
-    return [_INFER_RESPONSE_TAG + _encode_varint(sum(map(len, pieces))), *pieces]
+    return [_INFER_RESPONSE_TAG + encode_varint(sum(map(len, pieces))), *pieces]
 
 
 def encode_stream_error(
@@ -374,7 +374,28 @@ def _set_parameter(parameter: Any, value: str | int | float | bool) -> None:
         parameter.string_param = value
 
 
-def _encode_varint(value: int) -> bytes:
+def final_parameter(final: bool) -> bytes:
+    """The parameter ``triton_final_response`` of a ModelInferResponse, as a field of its own."""
+    message = _MESSAGES.ModelInferResponse()
+    message.parameters["triton_final_response"].bool_param = final
+    return bytes(message.SerializeToString())
+
+
+def output_head(
+    name: str, version: int, outputs: Sequence[tuple[str, DataType, tuple[int, ...]]]
+) -> tuple[bytes, bytes]:
+    """What a ModelInferResponse says before its id, and what it says of its outputs behind it."""
+    head = _MESSAGES.ModelInferResponse(model_name=name, model_version=str(version))
+    described = _MESSAGES.ModelInferResponse()
+    for output, datatype, shape in outputs:
+        described.outputs.add(name=output, datatype=datatype.value, shape=shape)
+    return head.SerializeToString(), described.SerializeToString()
+
+
+def encode_varint(value: int) -> bytes:
+    """A number in protobuf's wire format."""
+    if value < 0x80:
+        return bytes((value,))
     encoded = bytearray()
     while value >= 0x80:
         encoded.append(value & 0x7F | 0x80)

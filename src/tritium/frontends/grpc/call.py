@@ -54,6 +54,10 @@ class CallSurroundings(Protocol):
         """Write what the stream has to send, now or at the end of the read under way."""
         ...
 
+    def flush_soon(self) -> None:
+        """Write it at the end of this turn of the loop."""
+        ...
+
 
 class GrpcCall:
     """A call, as its handler sees it. An answer to a call that is over is ignored.
@@ -104,7 +108,7 @@ class GrpcCall:
         else:
             self._send(parts, size)
             stream.send_trailers(TRAILERS_OK)
-        self._connection.flush()
+        self._connection.flush_soon()
 
     def fail(self, error: Exception) -> None:
         """End the call with the status of an error; one that says nothing to clients is logged."""
@@ -120,7 +124,7 @@ class GrpcCall:
         """Send one message of a streaming call, given in parts, which are kept until they are sent."""
         if not self.over:
             self._send(parts, sum(map(len, parts)))
-            self._connection.flush()
+            self._connection.flush_soon()
 
     def finish(
         self, status: GrpcStatus = GrpcStatus.OK, text: str = "", metadata: Sequence[Field] = ()

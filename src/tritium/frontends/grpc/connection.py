@@ -81,6 +81,8 @@ class GrpcConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         now_s = shared.now_s()
         self._keepalive = Keepalive(shared.settings.keepalive, now_s, age_factor=age_factor)
+        self._loop = asyncio.get_running_loop()
+        self._planned = False  # a flush
         self._busy = False  # a read is under way: what is to be written waits for its end
         self._target: memoryview | None = None
         self._began_s = now_s
@@ -138,6 +140,16 @@ class GrpcConnection(asyncio.BufferedProtocol):
         self._http2.hold(False)
         if self._transport is not None:
             self._transport.resume_reading()
+        self.flush()
+
+    def flush_soon(self) -> None:
+        """Write at the end of this turn of the loop, with what else is answered in it."""
+        if not (self._planned or self._busy):
+            self._planned = True
+            self._loop.call_soon(self._flush_planned)
+
+    def _flush_planned(self) -> None:
+        self._planned = False
         self.flush()
 
     def flush(self) -> None:

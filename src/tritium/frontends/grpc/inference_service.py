@@ -14,6 +14,7 @@ from tritium.frontends.grpc.service import Streaming, Unary
 from tritium.frontends.grpc.status import GrpcError, GrpcStatus
 from tritium.frontends.grpc.stream_infer import StreamInfer
 from tritium.protocol import grpc_documents as messages
+from tritium.protocol.grpc_forms import GrpcForms
 from tritium.protocol.grpc_infer import version_number
 from tritium.server import InferenceServer
 
@@ -35,6 +36,7 @@ class InferenceService:
 
     def __init__(self, server: InferenceServer) -> None:
         self._server = server
+        forms = GrpcForms()
         self._tasks: set[asyncio.Task[None]] = set()
         handlers: dict[str, Unary | Streaming] = {
             "ServerLive": Unary(self._server_live),
@@ -44,8 +46,8 @@ class InferenceService:
             "ModelMetadata": Unary(self._model_metadata),
             "ModelConfig": Unary(self._model_config),
             "ModelStatistics": Unary(self._model_statistics),
-            "ModelInfer": Unary(ModelInfer(server)),
-            "ModelStreamInfer": Streaming(lambda call: StreamInfer(server, call)),
+            "ModelInfer": Unary(ModelInfer(server, forms)),
+            "ModelStreamInfer": Streaming(lambda call: StreamInfer(server, forms, call)),
             "RepositoryIndex": Unary(self._slowly(self._index)),
             "RepositoryModelLoad": Unary(self._slowly(self._load)),
             "RepositoryModelUnload": Unary(self._slowly(self._unload)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tritium.core.model import Model
-from tritium.core.response import InferenceResponse, ResponseStream
+from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import UnsupportedError
 from tritium.frontends.grpc.call import GrpcCall
-from tritium.protocol.grpc_infer import InferCall, encode_infer_response, read_infer_call
+from tritium.frontends.grpc.inference import Inference
+from tritium.protocol.grpc_forms import GrpcForms
 from tritium.server import InferenceServer
 
 _DECOUPLED = "ModelInfer RPC doesn't support models with decoupled transaction policy"
@@ -16,8 +17,9 @@ _DECOUPLED = "ModelInfer RPC doesn't support models with decoupled transaction p
 class ModelInfer:
     """The handler of ``ModelInfer``."""
 
-    def __init__(self, server: InferenceServer) -> None:
+    def __init__(self, server: InferenceServer, forms: GrpcForms) -> None:
         self._server = server
+        self._forms = forms
 
     def __call__(self, call: GrpcCall, message: Buffer) -> None:
         """Start the inference that ``message`` asks for.
@@ -25,39 +27,31 @@ class ModelInfer:
         Raises:
             TritiumError: the message breaks the protocol, or the model does not take it.
         """
-        infer = read_infer_call(message)
-        model = self._server.model(infer.message.model_name, infer.version)
-        if model.config.decoupled:
-            raise UnsupportedError(_DECOUPLED)
-        stream = ResponseStream(_Reply(call, model, infer).on_response)
-        request = infer.request(model.config, stream)
-        model.check(request)
-        call.on_cancel = stream.cancel
+        inference = _UnaryInference(call)
+        model = inference.read(self._server, self._forms, message)
+        request = inference.request
+        assert request is not None
+        call.on_cancel = inference.stream.cancel
         self._server.infer(model, request)
 
 
-class _Reply:
-    """Takes the response of one inference."""
+class _UnaryInference(Inference):
+    """Answers its call."""
 
-    __slots__ = ("_call", "_infer", "_model")
+    __slots__ = ("_call",)
 
-    def __init__(self, call: GrpcCall, model: Model, infer: InferCall) -> None:
+    def __init__(self, call: GrpcCall) -> None:
+        super().__init__(self._on_response)
         self._call = call
-        self._model = model
-        self._infer = infer
 
-    def on_response(self, response: InferenceResponse, final: bool) -> None:
-        """The model answered."""
-        model, infer = self._model, self._infer
+    def accept(self, model: Model) -> None:
+        """One response is all that this call can carry."""
+        if model.config.decoupled:
+            raise UnsupportedError(_DECOUPLED)
+
+    def _on_response(self, response: InferenceResponse, final: bool) -> None:
         try:
-            pieces = encode_infer_response(
-                response,
-                request_id=infer.message.id,
-                config=model.config,
-                version=model.version,
-                classes=infer.classes,
-                labels=model.labels,
-            )
+            pieces = self.encode(response)
         except Exception as error:
             self._call.fail(error)
         else:

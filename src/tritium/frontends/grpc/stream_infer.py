@@ -10,19 +10,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from tritium.core.model import Model
-from tritium.core.response import InferenceResponse, ResponseStream
+from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import TritiumError
 from tritium.frontends.grpc.call import GrpcCall
+from tritium.frontends.grpc.inference import Inference
 from tritium.frontends.grpc.status import GrpcStatus
-from tritium.protocol.grpc_infer import (
-    InferCall,
-    encode_infer_response,
-    encode_stream_error,
-    encode_stream_reply,
-    read_infer_call,
-)
+from tritium.protocol.grpc_forms import GrpcForms
+from tritium.protocol.grpc_infer import encode_stream_error, encode_stream_reply
 from tritium.protocol.status import status_of
 from tritium.server import InferenceServer
 
@@ -33,8 +28,9 @@ _STRICT = (b"triton_grpc_error", b"true")
 class StreamInfer:
     """One ModelStreamInfer call."""
 
-    def __init__(self, server: InferenceServer, call: GrpcCall) -> None:
+    def __init__(self, server: InferenceServer, forms: GrpcForms, call: GrpcCall) -> None:
         self._server = server
+        self._forms = forms
         self._call = call
         self._strict = _STRICT in call.metadata
         self._running: dict[_StreamRequest, None] = {}
@@ -51,7 +47,7 @@ class StreamInfer:
         self._in_order.append(request)
         self._owed += 1
         try:
-            request.start(self._server, message)
+            request.start(self._server, self._forms, message)
         except TritiumError as error:
             request.refuse(error)
         if self._call.over:
@@ -125,85 +121,54 @@ class StreamInfer:
         running, self._running = self._running, {}
         self._in_order.clear()
         for request in running:
-            request.cancel()
+            request.stream.cancel()
 
 
-class _StreamRequest:
+class _StreamRequest(Inference):
     """One request of a stream."""
 
-    __slots__ = ("_infer", "_model", "_owner", "_stream", "ordered", "waiting")
+    __slots__ = ("_owner", "ordered", "waiting")
 
     def __init__(self, owner: StreamInfer) -> None:
+        super().__init__(self._on_response)
         self._owner = owner
-        self._infer: InferCall | None = None
-        self._model: Model | None = None
-        self._stream: ResponseStream | None = None
         self.ordered = True
         self.waiting: deque[Sequence[Buffer]] = deque()
 
-    def start(self, server: InferenceServer, message: Buffer) -> None:
+    def start(self, server: InferenceServer, forms: GrpcForms, message: Buffer) -> None:
         """Run what ``message`` asks for.
 
         Raises:
             TritiumError: the message breaks the protocol, or the model does not take it.
         """
-        infer = read_infer_call(message)
-        model = server.model(infer.message.model_name, infer.version)
-        self._infer, self._model = infer, model
+        model = self.read(server, forms, message)
         self.ordered = not model.config.decoupled
-        stream = ResponseStream(self._on_response)
-        request = infer.request(model.config, stream)
-        model.check(request)
-        self._stream = stream
-        server.infer(model, request)
+        assert self.request is not None
+        server.infer(model, self.request)
 
     def refuse(self, error: TritiumError) -> None:
         """Reply that the request was not run."""
         self.ordered = True
-        identity = self._infer.message.id if self._infer is not None and self._infer.readable else ""
-        self._owner.reply(self, encode_stream_error(error, request_id=identity))
+        self._owner.reply(self, encode_stream_error(error, request_id=self.id))
         self._owner.done(self)
 
     def pause(self, paused: bool) -> None:
         """The client reads slower than the model answers, or can take more."""
-        if self._stream is not None and self._stream.paused != paused:
-            self._stream.pause(paused)
-
-    def cancel(self) -> None:
-        """The client has gone."""
-        if self._stream is not None:
-            self._stream.cancel()
+        if self.stream.paused != paused:
+            self.stream.pause(paused)
 
     def _on_response(self, response: InferenceResponse, final: bool) -> None:
+        pieces: Sequence[Buffer] = ()
         try:
-            pieces = self._encode(response, final)
+            if not response.empty or self.wants_empty_final:
+                pieces = encode_stream_reply(self.encode(response, final))
         except TritiumError as error:
             if self._owner.fail(error):
                 return
-            pieces = self._encode_error(error, final)
+            assert self.model is not None
+            name = self.model.config.name
+            pieces = encode_stream_error(error, request_id=self.id, model_name=name, final=final)
         if pieces:
             self._owner.reply(self, pieces)
         if final:
             self._owner.done(self)
-
-    def _encode(self, response: InferenceResponse, final: bool) -> Sequence[Buffer]:
-        model, infer = self._model, self._infer
-        assert model is not None and infer is not None
-        if response.empty and not infer.wants_empty_final:
-            return ()
-        return encode_stream_reply(
-            encode_infer_response(
-                response,
-                request_id=infer.message.id,
-                config=model.config,
-                version=model.version,
-                classes=infer.classes,
-                labels=model.labels,
-                final=final,
-            )
-        )
-
-    def _encode_error(self, error: TritiumError, final: bool) -> Sequence[Buffer]:
-        assert self._model is not None and self._infer is not None
-        name = self._model.config.name
-        return encode_stream_error(error, request_id=self._infer.message.id, model_name=name, final=final)
