@@ -2,6 +2,7 @@ VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
 PORT ?= 8000
+export ORT_DISABLE_TELEMETRY ?= 1
 WEB_HOST ?= 127.0.0.1
 WEB_PORT ?= 8080
 CHROMIUM = chromium chromium-driver

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -389,3 +392,18 @@ def test_a_library_that_cannot_be_loaded_is_refused_without_its_path(tmp_path: P
     with pytest.raises(ConfigError, match=r"cannot load operations: .*ops\.so") as caught:
         load(model_dir, wanting)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_onnxruntime_reports_nothing_and_leaves_no_files(tmp_path: Path) -> None:
+    """Newer builds for Linux report what they load; then they leave an identity at home and beside it."""
+    script = (
+        "import onnx, sys; from onnx import helper as h, TensorProto as t; from tritium.backends import "
+        "onnxruntime as b; import onnxruntime as o; x = [h.make_tensor_value_info(n, t.FLOAT, [1]) for n in "
+        "'xy']; m = h.make_model(h.make_graph([h.make_node('Relu', ['x'], ['y'])], 'g', x[:1], x[1:]), "
+        "opset_imports=[h.make_opsetid('', 17)], ir_version=8); "
+        "o.InferenceSession(m.SerializeToString(), providers=['CPUExecutionProvider'])"
+    )
+    quiet = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    home = {**quiet, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env=home, timeout=120)
+    assert list(tmp_path.rglob("*")) == []

@@ -1,4 +1,8 @@
-"""ONNX models on ONNX Runtime, one session per instance."""
+"""ONNX models on ONNX Runtime, one session per instance.
+
+From 1.29 on, ONNX Runtime's builds for Linux report to their makers what they load: names and hashes of models.
+It is told not to before it is imported, unless the user says otherwise.
+"""
 
 # onnxruntime re-exports names of its extension module, which pyright cannot look into.
 # pyright: reportAttributeAccessIssue=false
@@ -7,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,6 +29,8 @@ from tritium.errors import ConfigError, InvalidArgumentError, ModelExecutionErro
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, NodeArg, OrtValue, RunOptions, SessionOptions
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _CPU = ("CPUExecutionProvider",)
 _ONNX_BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
