@@ -53,7 +53,8 @@ def main() -> int:
 def serve_and_paint() -> None:
     """Start a server of our own, have the cat painted, and stop the server whatever happens."""
     port = free_port()
-    command = [tritium(), "serve", "--model-repository", str(REPOSITORY), "--http-port", str(port), "--no-grpc"]
+    command = [tritium(), "serve", "--model-repository", str(REPOSITORY)]
+    command += ["--http-port", str(port), "--no-grpc"]
     with tempfile.TemporaryFile("w+") as log:
         step(f"starting: tritium {' '.join(command[1:])}")
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

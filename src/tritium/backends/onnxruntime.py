@@ -1,7 +1,7 @@
 """ONNX models on ONNX Runtime, one session per instance.
 
-From 1.29 on, ONNX Runtime's builds for Linux report to their makers what they load: names and hashes of models.
-It is told not to before it is imported, unless the user says otherwise.
+From 1.29 on, ONNX Runtime's builds for Linux report what they load to their makers: names and hashes of
+models. It is told not to before it is imported, unless the user says otherwise.
 """
 
 # onnxruntime re-exports names of its extension module, which pyright cannot look into.

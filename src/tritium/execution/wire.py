@@ -22,6 +22,7 @@ _NO_TENSORS = b"[[],[]]"
 _encode = msgspec.json.Encoder().encode
 
 TensorSpec = tuple[str, DataType, tuple[int, ...], int]
+CallForm = tuple[list[TensorSpec], tuple[str, ...], dict[str, Any]]
 
 
 class WireCodec:
@@ -31,6 +32,8 @@ class WireCodec:
         self._declared_outputs: tuple[str, ...] = ()
         self._forms: dict[object, tuple[bytes, bytes, bool]] = {}
         self._parsed: dict[bytes, list[TensorSpec]] = {}
+        self._calls: dict[tuple[bytes, bytes], CallForm] = {}
+        self._replies: dict[tuple[TensorSpec, ...], bytes] = {}
 
     def declare_outputs(self, names: tuple[str, ...]) -> None:
         """The outputs that a request gets which names none."""
@@ -84,7 +87,14 @@ class WireCodec:
         if response.error is not None:
             code = min(response.error.code, ErrorCode.CANCELLED)  # what is beyond has no name in Triton's API
             return _NO_TENSORS, _encode({"error": [int(code), str(response.error)]}), (), (), 0
-        spec = _encode(([(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in response.outputs], ()))
+        key = tuple([(t.name, t.datatype, t.shape, len(t.buffer)) for t in response.outputs])
+        spec = self._replies.get(key)
+        if spec is None:
+            if len(self._replies) >= _CACHE_ENTRIES:
+                self._replies.clear()
+            spec = self._replies[key] = _encode(
+                ([(n, d.value, shape, size) for n, d, shape, size in key], ())
+            )
         meta = _encode({"parameters": response.parameters}) if response.parameters else b""
         places, inline = _place(response.outputs, worker)
         return spec, meta, places, inline, 0
@@ -94,22 +104,32 @@ class WireCodec:
     ) -> tuple[InferenceRequest, bool]:
         """A request to another model from the part of a CALL frame, and whether it takes many responses."""
         spec, meta_bytes, places, inline, _ = part
-        meta = msgspec.json.decode(meta_bytes)
-        tensors, requested = msgspec.json.decode(spec)
-        specs = [(n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors]
+        known = self._calls.get((spec, meta_bytes))
+        if known is None:
+            known = self._remember_call(spec, meta_bytes)
+        specs, requested, meta = known
         request = InferenceRequest(
             meta["model"],
             _tensors(specs, places, inline, worker),
             stream,
             meta["version"] if meta["version"] > 0 else None,
-            meta["id"],
-            tuple(requested),
-            meta["parameters"],
-            meta["correlation_id"],
-            meta["flags"],
-            timeout_us=meta["timeout_us"],
+            meta.get("id", ""),
+            requested,
+            dict(meta.get("parameters", ())),
+            meta.get("correlation_id", 0),
+            meta.get("flags", 0),
+            timeout_us=meta.get("timeout_us", 0),
         )
         return request, meta["decoupled"]
+
+    def _remember_call(self, spec: bytes, meta_bytes: bytes) -> CallForm:
+        tensors, requested = msgspec.json.decode(spec)
+        specs = [(n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors]
+        if len(self._calls) >= _CACHE_ENTRIES:
+            self._calls.clear()
+        known = specs, tuple(requested), msgspec.json.decode(meta_bytes)
+        self._calls[spec, meta_bytes] = known
+        return known
 
     def decode(self, part: PartView, worker: Worker) -> InferenceResponse:
         """A response from a part of a RESULT frame; its tensors are views of the frame or of the arena."""

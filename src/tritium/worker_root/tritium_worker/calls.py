@@ -7,7 +7,7 @@ import itertools
 import json
 import threading
 from collections import deque
-from typing import Any, Awaitable, Callable, Deque, Dict, Iterator, Optional, Union
+from typing import Any, Awaitable, Callable, Deque, Dict, Iterator, Optional, Tuple, Union
 
 from tritium_worker import frames
 from tritium_worker.channel import Channel
@@ -18,6 +18,7 @@ from tritium_worker.response import InferenceResponse
 from tritium_worker.tensor import input_tensor, wire_buffer
 
 Answer = Dict[str, Any]
+_MAX_METAS = 1024
 
 
 class Call:
@@ -68,6 +69,7 @@ class Calls:
         self._inbox = inbox
         self._ids = itertools.count(1)
         self._calls: Dict[int, Call] = {}
+        self._metas: Dict[Tuple[str, int, bool], bytes] = {}  # of requests with nothing but a model
         self._answers: Dict[int, Optional[Answer]] = {}
         self.loop: Optional[asyncio.AbstractEventLoop] = None  # the main thread's, which reads by itself
 
@@ -169,9 +171,15 @@ class Calls:
         name, version = request._target
         if not name and request._origin is not None:
             raise TritonModelException("exec: a request that was received cannot be asked of a model itself.")
-        meta = {**request._meta, "model": name, "version": version, "decoupled": decoupled}
+        given = {key: value for key, value in request._meta.items() if value}
+        meta = self._metas.get((name, version, decoupled)) if not given else None
+        if meta is None:
+            described = {**given, "model": name, "version": version, "decoupled": decoupled}
+            meta = json.dumps(described).encode()
+            if not given and len(self._metas) < _MAX_METAS:
+                self._metas[name, version, decoupled] = meta
         tensors = [(tensor.name(), *wire_buffer(tensor)) for tensor in request.inputs()]
-        part = self._channel.encode_tensors(tensors, json.dumps(meta).encode(), sorted(request._requested))
+        part = self._channel.encode_tensors(tensors, meta, sorted(request._requested))
         self._channel.send(frames.encode_sent(frames.CALL, call.id, 0, 0, part))
         return call
 

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
 
 from tritium_worker import frames
 from tritium_worker.arena import THRESHOLD_BYTES, ArenaReader, ArenaWriter
@@ -16,6 +16,7 @@ from tritium_worker.frames import INLINE, Buffer, FrameReader, Part, PartView
 from tritium_worker.linger import Linger
 
 _RECEIVE_BYTES = 1 << 18
+_APART_BYTES = 1 << 16  # a larger one would be mapped and unmapped each time
 _CACHE_ENTRIES = 1024  # forms of requests or responses that are remembered; then the cache starts anew
 _FLUSH_NS = 100_000  # a finished result waits at most this long for the ones behind it
 _IOV_MAX = 512
@@ -50,34 +51,37 @@ class Channel:
         self._linger.note(self._queued)
         self._queued = 0
         self._linger.wait()
-        return self._feed(self._piece[: self._count(self._sock.recv_into, self._piece)])
-
-    def receive_apart(self) -> List[Tuple[int, memoryview]]:
-        """The same in memory of their own: what ``receive`` gave stays good."""
-        piece = bytearray(_RECEIVE_BYTES)
-        return self._feed(memoryview(piece)[: self._count(self._sock.recv_into, piece)])
-
-    def receive_now(self) -> List[Tuple[int, memoryview]]:
-        """As ``receive_apart``, without waiting: nothing when there is nothing."""
-        piece = bytearray(_RECEIVE_BYTES)
         try:
-            count = self._count(self._sock.recv_into, piece, 0, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return []
-        return self._feed(memoryview(piece)[:count])
-
-    def fileno(self) -> int:
-        """The socket's descriptor, for an event loop."""
-        return self._sock.fileno()
-
-    def _count(self, receive: Callable[..., int], *args: Any) -> int:
-        try:
-            count = receive(*args)
+            count = self._sock.recv_into(self._piece)
         except ConnectionError:
             count = 0
         if not count:
             os._exit(0)
-        return count
+        return self._feed(self._piece[:count])
+
+    def receive_apart(self) -> List[Tuple[int, memoryview]]:
+        """The same in memory of their own: what ``receive`` gave stays good."""
+        return self._feed(self._piece_apart(0))
+
+    def receive_now(self) -> List[Tuple[int, memoryview]]:
+        """As ``receive_apart``, without waiting: nothing when there is nothing."""
+        try:
+            return self._feed(self._piece_apart(socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return []
+
+    def _piece_apart(self, flags: int) -> memoryview:
+        try:
+            data = self._sock.recv(_APART_BYTES, flags)
+        except ConnectionError:
+            data = b""
+        if not data:
+            os._exit(0)
+        return memoryview(data)
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for an event loop."""
+        return self._sock.fileno()
 
     def _feed(self, piece: memoryview) -> List[Tuple[int, memoryview]]:
         return list(self._reader.feed(piece))
