@@ -7,12 +7,14 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tritium.environments import archive
 from tritium.environments.archive import ArchiveError, extract
 
+Mode = Literal["w:gz", "w:bz2", "w:xz", "w:"]
 Member = tuple[tarfile.TarInfo, bytes]
 
 
@@ -28,8 +30,8 @@ def special(name: str, kind: bytes, target: str = "") -> Member:
     return info, b""
 
 
-def packed(path: Path, *members: Member, compression: str = "gz") -> Path:
-    with tarfile.open(path, f"w:{compression}") as tar:
+def packed(path: Path, *members: Member, mode: Mode = "w:gz") -> Path:
+    with tarfile.open(path, mode) as tar:
         for info, content in members:
             tar.addfile(info, io.BytesIO(content))
     return path
@@ -41,8 +43,8 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("compression", ["gz", "bz2", "xz", ""])
-def test_files_links_and_directories_are_unpacked(here: Path, compression: str) -> None:
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz", "w:"])
+def test_files_links_and_directories_are_unpacked(here: Path, mode: Mode) -> None:
     members = [
         special("./bin", tarfile.DIRTYPE),
         file("bin/python3.10", b"#!x", 0o6755),
@@ -55,7 +57,7 @@ def test_files_links_and_directories_are_unpacked(here: Path, compression: str) 
         file("lib/twice", b"new"),
     ]
     directory = here / "environment"
-    extract(packed(here / "a.tar", *members, compression=compression), directory)
+    extract(packed(here / "a.tar", *members, mode=mode), directory)
     assert (directory / "bin/python").read_bytes() == b"#!x"
     assert os.stat(directory / "bin/python3.10").st_mode & 0o7777 == 0o755
     assert os.readlink(directory / "bin/python3") == "/usr/bin/python3.10"
