@@ -16,8 +16,8 @@ from tritium.backends.oneflow import describe_model, read_model
 from tritium.backends.oneflow_xrt import XRT_PARAMETER
 from tritium.core.model_config import ModelConfig
 from tritium.core.model_description import ModelDescription
-from tritium.environments.oneflow import OneFlowEnvironment, check_environment
 from tritium.environments.interpreter import Interpreter
+from tritium.environments.oneflow import OneFlowEnvironment, check_environment
 from tritium.errors import ConfigError
 from tritium.oneflow.batch import find_batch
 
