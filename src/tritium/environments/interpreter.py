@@ -36,10 +36,11 @@ _MACHINES = {0x03: "x86", 0x28: "arm", 0x3E: "x86_64", 0xB7: "aarch64", 0xF3: "r
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """How a worker is started: the program with its options, and its environment (None: the server's)."""
+    """How a worker is started."""
 
-    command: tuple[str, ...]
-    environ: Mapping[str, str] | None = None
+    command: tuple[str, ...]  # the program with its options
+    environ: Mapping[str, str] | None = None  # None: the server's
+    terminal: bool = False  # standard input is the server's, and else nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def _start(interpreter: Interpreter, reads_stderr: bool) -> WorkerHandle:
         process = subprocess.Popen(
             [*interpreter.command, "-c", _BOOT, WORKER_ROOT, *numbers],
             pass_fds=[theirs.fileno(), *(fd for fd in fds if fd >= 0)],
-            stdin=subprocess.DEVNULL,
+            stdin=None if interpreter.terminal else subprocess.DEVNULL,
             stderr=subprocess.PIPE if reads_stderr else None,
             env=interpreter.environ,
             bufsize=0,

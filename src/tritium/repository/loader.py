@@ -50,6 +50,8 @@ class LoadOptions:
     prepare: PrepareOptions
     max_queue_size: int
     worker_stopped_limit_s: float
+    debug_errors: bool = False
+    terminal: bool = False
 
 
 class ModelLoader:
@@ -156,7 +158,10 @@ class ModelLoader:
                 args=args,
                 execution_timeout_s=backend.execution_timeout_s if limit_s is None else limit_s,
             )
-            await group.start(plan, instance_names(config), [output.name for output in config.output])
+            names = instance_names(config)
+            if self._options.terminal:  # one reads from it, and may take its time there
+                names, plan = names[:1], replace(plan, execution_timeout_s=None)
+            await group.start(plan, names, [output.name for output in config.output])
         except BaseException:
             await group.abandon()
             raise
@@ -179,13 +184,14 @@ class ModelLoader:
     ) -> WorkerPlan:
         filename = config.default_model_filename or backend.default_filename
         model = {"host": backend.host, "directory": str(entry.directory.resolve()), "version": str(version),
-                 "filename": filename, "name": config.name}  # fmt: skip
+                 "filename": filename, "name": config.name,
+                 "debug_errors": str(int(self._options.debug_errors))}  # fmt: skip
         # In threads of their own: an environment may take minutes to make.
         interpreter = await asyncio.get_running_loop().run_in_executor(
             self._installs, backend.interpreter, config, entry.directory
         )
         return WorkerPlan(
-            interpreter,
+            replace(interpreter, terminal=self._options.terminal),
             model,
             {},
             self._options.worker_stopped_limit_s,
