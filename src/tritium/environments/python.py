@@ -127,6 +127,31 @@ class PythonEnvironments:
         return interpreter
 
 
+def check_sent(config: ModelConfig, own: ModelConfig, model_dir: Path) -> None:
+    """Refuse a configuration that came over the network and would run a program of the server's machine.
+
+    Args:
+        own: what the model's file says, which may be repeated.
+
+    Raises:
+        ConfigError: it names an interpreter, or an environment outside of the model's directory.
+    """
+    for name in (EXECUTABLE_PARAMETER, ENV_PATH_PARAMETER):
+        sent, known = config.parameters.get(name), own.parameters.get(name)
+        if sent is None or sent == known:
+            continue
+        if name == ENV_PATH_PARAMETER and _is_inside(expanded(sent.string_value, model_dir), model_dir):
+            continue
+        raise ConfigError(
+            f"parameter {name} of model '{config.name}' cannot be sent with a load request; write it into the "
+            "model's config.pbtxt"
+        )
+
+
+def _is_inside(path: Path, directory: Path) -> bool:
+    return path.resolve().is_relative_to(directory.resolve())
+
+
 def _parameter(config: ModelConfig, name: str) -> str:
     parameter = config.parameters.get(name)
     if parameter is None:
