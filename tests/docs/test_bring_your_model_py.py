@@ -19,8 +19,7 @@ from tritium.cli.backend_settings import parse_backend_config
 from tritium.cli.main import make_parser
 
 PAGE = Page("tutorial/bring_your_model_py.md")
-FILES = ("sizes/1/model.py", "sizes/config.pbtxt", "report/1/model.py", "report/config.pbtxt", "countdown/1/model.py",
-         "countdown/config.pbtxt")  # fmt: skip
+MODELS = ("sizes", "report", "countdown")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("tutorial")
     for command in (*PAGE.commands("mkdir"), PAGE.command("requirements.txt")):
         subprocess.run(["sh", "-c", command], cwd=here, check=True)
-    for name in FILES:
+    for name in (f"{model}/{file}" for model in MODELS for file in ("1/model.py", "config.pbtxt")):
         (here / "models" / name).write_text(PAGE.block(f"# models/{name}"))
     write_python_model(here / "models", "echo", PLAIN)
     return here
@@ -63,7 +62,7 @@ def test_the_countdown_streams(server: ServerProcess) -> None:
 
 def test_the_server_serves_all_of_them(server: ServerProcess) -> None:
     assert server.infer("echo", infer_json([1, 2, 3])).status == 200
-    assert server.ready("sizes") and server.ready("report")
+    assert all(map(server.ready, MODELS))
 
 
 def test_the_commands_exist() -> None:

@@ -143,8 +143,8 @@ def check_sent(config: ModelConfig, own: ModelConfig, model_dir: Path) -> None:
         if name == ENV_PATH_PARAMETER and _is_inside(expanded(sent.string_value, model_dir), model_dir):
             continue
         raise ConfigError(
-            f"parameter {name} of model '{config.name}' cannot be sent with a load request; write it into the "
-            "model's config.pbtxt"
+            f"parameter {name} of model '{config.name}' cannot be sent with a load request; write it into "
+            "the model's config.pbtxt"
         )
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tritium.environments.interpreter import PythonFacts
-from tritium.environments.requirements import find_installer, key_of
+from tritium.environments.interpreter import Interpreter, PythonFacts
+from tritium.environments.requirements import Installer, build, find_installer, key_of
+from tritium.environments.steps import Job, TimeLimit
 from tritium.errors import ConfigError
 
 FACTS = PythonFacts((3, 11, 7), "3.11.7 (main)", "/usr/bin/python3.11", None)
@@ -86,3 +88,32 @@ def test_uv_is_used_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "uv").touch(0o755)
     assert find_installer("auto").name == "uv"
     assert find_installer("pip").name == "pip"
+
+
+@pytest.mark.parametrize(("options", "installs"), [("", 1), ("-I -S", 2)])
+def test_uv_makes_the_environment_and_adds_numpy_where_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, installs: int
+) -> None:
+    """``options`` decide whether the environment's interpreter finds numpy."""
+    monkeypatch.setenv("PIP_INDEX_URL", "https://host/simple")
+    monkeypatch.delenv("UV_INDEX_URL", raising=False)
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    uv, said, place = tmp_path / "uv", tmp_path / "said", tmp_path / "place"
+    place.mkdir()
+    uv.write_text(
+        f'#!/bin/sh\necho "$UV_INDEX_URL $@" >> {said}\n'
+        'if [ "$1" = venv ]; then mkdir "$4/bin"; P="$4/bin/python"\n'
+        f"""printf '#!/bin/sh\nexec {sys.executable} {options} "$@"\n' > "$P"; chmod +x "$P"; fi\n"""
+    )
+    uv.chmod(0o755)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("humanize")
+    job = Job("environment", TimeLimit(60.0))
+    build(requirements, Interpreter(("/base/python",)), Installer(str(uv)), place=place, job=job)
+    made = f"https://host/simple pip install --python {place}/bin/python"
+    expected = [
+        f"https://host/simple venv --python /base/python {place}",
+        f"{made} -r {requirements}",
+        f"{made} numpy",
+    ]
+    assert said.read_text().splitlines() == expected[: installs + 1]
