@@ -22,7 +22,7 @@ from tritium import serve
 from tritium.cli import values
 from tritium.cli.backend_settings import merged, parse_backend_config
 from tritium.cli.launch import launch
-from tritium.options import HttpOptions, MetricsOptions, ServerOptions
+from tritium.options import GrpcOptions, HttpOptions, MetricsOptions, ServerOptions
 from tritium.repository.scan import scan_model
 
 USAGE_ERROR = 2
@@ -157,6 +157,7 @@ def options_of(arguments: argparse.Namespace) -> ServerOptions:
         model_control_mode="explicit",
         startup_models=(directory.name,),
         http=HttpOptions(address=arguments.host, port=arguments.http_port),
+        grpc=GrpcOptions(enabled=False),
         metrics=MetricsOptions(enabled=False),
         exit_on_error=False,
         exit_timeout_s=_EXIT_TIMEOUT_S,

@@ -28,8 +28,8 @@ _DEV = """\
 
 `tritium dev MODEL_DIR` serves one python model while it is written: `breakpoint()` in model.py takes the
 terminal, a file that is saved is loaded again, and clients get whole tracebacks. The model has one worker and
-no time limit. `--host`, `--http-port` and `--backend-config` are as above; other models and metrics are not
-served.
+no time limit. `--host`, `--http-port` and `--backend-config` are as above; other models, gRPC and metrics are
+not served.
 
 Exit codes: 0 stopped by a signal; 1 the server could not start; 2 wrong usage, or no directory of a model.
 """

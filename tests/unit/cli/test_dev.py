@@ -38,7 +38,7 @@ def test_the_options_are_those_of_a_developer(tmp_path: Path) -> None:
     )
     assert options.model_repositories == (tmp_path,)
     assert options.startup_models == ("m",)
-    assert (options.http.port, options.metrics.enabled) == (0, False)
+    assert (options.http.port, options.grpc.enabled, options.metrics.enabled) == (0, False, False)
     assert options.debug_errors and options.terminal and not options.exit_on_error
     assert options.backend_config == {"python": {"installer": "pip"}}
 
