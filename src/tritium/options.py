@@ -87,6 +87,8 @@ class ServerOptions:
     max_queue_size: int = 16384  # tritium's: requests per model; Triton's default queue is unbounded
     worker_stopped_limit_s: float = 5.0  # tritium's, RELIABILITY T4
     backend_config: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    debug_errors: bool = False  # tritium's: clients get the full tracebacks of model.py
+    terminal: bool = False  # one worker per python model, which reads from this terminal: tritium dev
     log_level: str = "info"  # error, warning, info or verbose: the least severe lines that are written
     log_silenced: frozenset[str] = frozenset()  # levels above it that are left out: --log-warning=false
     log_format: str = "default"

@@ -232,7 +232,15 @@ def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> Mo
         backend_settings=options.backend_config,
     )
     loader = ModelLoader(
-        LoadOptions(prepare, options.max_queue_size, options.worker_stopped_limit_s), launcher, peers
+        LoadOptions(
+            prepare,
+            options.max_queue_size,
+            options.worker_stopped_limit_s,
+            debug_errors=options.debug_errors,
+            terminal=options.terminal,
+        ),
+        launcher,
+        peers,
     )
     manager = ModelRepositoryManager(
         options.model_repositories,

@@ -98,7 +98,7 @@ def test_the_worker_is_told_what_the_server_has_read(tmp_path: Path, environment
     wanted = config("oneflow", TRITIUM_ONEFLOW_MEMORY_MB="64")
     backend = chosen(wanted, path, environment)
     assert isinstance(backend, WorkerBackend)
-    assert backend.command(wanted) == (f"{environment}/bin/python",)
+    assert backend.interpreter(wanted, path.parents[1]).command == (f"{environment}/bin/python",)
     assert backend.reader is not None
     assert [spec.dims for spec in backend.reader.describe(wanted, path).inputs] == [(-1, 3)]
     arguments = json.loads(backend.reader.worker_arguments(wanted, path)["oneflow"])

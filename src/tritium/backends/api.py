@@ -15,6 +15,7 @@ from typing import Protocol
 from tritium.core.model_config import ModelConfig
 from tritium.core.model_description import ModelDescription
 from tritium.core.tensor import Array
+from tritium.environments.interpreter import Interpreter
 
 Arrays = Mapping[str, Array]
 
@@ -113,7 +114,7 @@ class WorkerBackend:
     """
 
     name: str
-    command: Callable[[ModelConfig], tuple[str, ...]]  # the interpreter, and options for it
+    interpreter: Callable[[ModelConfig, Path], Interpreter]  # of a model and its directory; may take minutes
     host: str = "python"
     default_filename: str = "model.py"
     reader: ModelReader | None = None

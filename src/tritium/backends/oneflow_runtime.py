@@ -16,6 +16,7 @@ from tritium.backends.oneflow import describe_model, read_model
 from tritium.backends.oneflow_xrt import XRT_PARAMETER
 from tritium.core.model_config import ModelConfig
 from tritium.core.model_description import ModelDescription
+from tritium.environments.interpreter import Interpreter
 from tritium.environments.oneflow import OneFlowEnvironment, check_environment
 from tritium.errors import ConfigError
 from tritium.oneflow.batch import find_batch
@@ -57,13 +58,13 @@ class OneFlowReader:
 def oneflow_runtime(environment: OneFlowEnvironment) -> WorkerBackend:
     """The engine that runs graphs in ``environment``."""
 
-    def command(config: ModelConfig) -> tuple[str, ...]:
+    def interpreter(config: ModelConfig, model_dir: Path) -> Interpreter:
         check_environment(environment, f"model '{config.name}' is run by OneFlow's own runtime")
-        return (str(environment.python),)
+        return Interpreter((str(environment.python),))
 
     return WorkerBackend(
         "oneflow",
-        command,
+        interpreter,
         host="oneflow",
         default_filename="model",
         reader=OneFlowReader(environment),

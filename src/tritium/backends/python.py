@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 
 from tritium.backends.api import WorkerBackend
-from tritium.core.model_config import ModelConfig
+from tritium.environments.python import PythonEnvironments
 
 
-def _command(config: ModelConfig) -> tuple[str, ...]:
-    """The server's own interpreter: it has numpy, which is all that a worker needs."""
-    return (sys.executable,)
-
-
-PYTHON = WorkerBackend("python", _command)
+def python_backend(settings: Mapping[str, str]) -> WorkerBackend:
+    """The backend; ``settings`` are those of ``PythonEnvironments``."""
+    return WorkerBackend("python", PythonEnvironments(settings).interpreter)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from tritium.backends.api import Backend
 from tritium.backends.oneflow_engines import oneflow_backend
 from tritium.backends.onnxruntime import OnnxRuntimeBackend
-from tritium.backends.python import PYTHON
+from tritium.backends.python import python_backend
 from tritium.errors import InvalidArgumentError
 
 ENTRY_POINT_GROUP = "tritium.backends"
@@ -19,7 +19,7 @@ Settings = Mapping[str, str]  # of one backend: key and value of each --backend-
 _BUILT_IN: Mapping[str, Callable[[Settings], Backend]] = {
     "oneflow": oneflow_backend,
     "onnxruntime": lambda settings: OnnxRuntimeBackend(),
-    "python": lambda settings: PYTHON,
+    "python": python_backend,
 }
 
 

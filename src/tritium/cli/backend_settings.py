@@ -5,15 +5,72 @@ Only settings that do something, or need not do anything, are taken; others are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 GLOBAL = ""  # the backend's name for settings of all backends, as in Triton
 
-_MAX_BATCH = (GLOBAL, "default-max-batch-size")
-_ENVIRONMENT = ("oneflow", "environment")
+_MAX_BATCH_SIZE = 2**31 - 1
+_MAX_INSTALL_SECS = 7 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A setting that does something; ``check`` raises ValueError for a value that cannot be."""
+
+    meaning: str
+    check: Callable[[str, str], None]  # of the key and the value
+
+
+def _batch_size(key: str, value: str) -> None:
+    if not (value.isascii() and value.isdigit()) or int(value) > _MAX_BATCH_SIZE:
+        raise ValueError(f"expected an integer from 0 to {_MAX_BATCH_SIZE} for {key}, got {value!r}")
+
+
+def _path(key: str, value: str) -> None:
+    if not value or "\0" in value:
+        raise ValueError(f"expected a path for {key}, got {value!r}")
+
+
+def _duration(key: str, value: str) -> None:
+    if not (value.isascii() and value.isdigit()) or not 0 < int(value) <= _MAX_INSTALL_SECS:
+        raise ValueError(f"expected seconds from 1 to {_MAX_INSTALL_SECS} for {key}, got {value!r}")
+
+
+def _one_of(*words: str) -> Callable[[str, str], None]:
+    def check(key: str, value: str) -> None:
+        if value not in words:
+            raise ValueError(f"expected one of {', '.join(words)} for {key}, got {value!r}")
+
+    return check
+
+
 _WORKS = {
-    _MAX_BATCH: "max_batch_size of models that batch and do not say how much",
-    _ENVIRONMENT: "the directory with OneFlow's own runtime, as `tritium env oneflow --dir` made it",
+    (GLOBAL, "default-max-batch-size"): _Setting(
+        "max_batch_size of models that batch and do not say how much", _batch_size
+    ),
+    ("oneflow", "environment"): _Setting(
+        "the directory with OneFlow's own runtime, as `tritium env oneflow --dir` made it", _path
+    ),
+    ("python", "executable"): _Setting(
+        "the interpreter of python models, a path or a name on PATH; without it, the server's", _path
+    ),
+    ("python", "environments"): _Setting(
+        "the directory of the environments that models get; without it, tritium/environments in "
+        "$XDG_CACHE_HOME or ~/.cache",
+        _path,
+    ),
+    ("python", "requirements"): _Setting(
+        "what a requirements.txt beside config.pbtxt does: install (the default) or ignore",
+        _one_of("install", "ignore"),
+    ),
+    ("python", "installer"): _Setting(
+        "what installs it: uv, pip, or auto (the default) for uv where it is on PATH",
+        _one_of("auto", "uv", "pip"),
+    ),
+    ("python", "install-timeout-secs"): _Setting(
+        "how long making one environment may take; 1800 without it", _duration
+    ),
 }
 _NO_EFFECT = {
     (GLOBAL, "min-compute-capability"): "the server drives no GPU itself",
@@ -21,7 +78,6 @@ _NO_EFFECT = {
     ("python", "shm-growth-byte-size"): "memory shared with workers grows as tensors need it",
     ("python", "shm-region-prefix-name"): "memory shared with workers has no name",
 }
-_MAX_BATCH_SIZE = 2**31 - 1
 
 BackendSettings = Mapping[str, Mapping[str, str]]
 
@@ -38,10 +94,9 @@ def parse_backend_config(value: str) -> tuple[str, str, str]:
     key, equals, given = setting.partition("=")
     if not equals or not key or (comma and not backend):
         raise ValueError(f"--backend-config option format is '<backend name>,<setting>=<value>'. Got {value}")
-    if (backend, key) == _MAX_BATCH:
-        _check_batch_size(key, given)
-    elif (backend, key) == _ENVIRONMENT:
-        _check_directory(key, given)
+    works = _WORKS.get((backend, key))
+    if works is not None:
+        works.check(key, given)
     elif (backend, key) not in _NO_EFFECT:
         owner = f"backend '{backend}' of tritium has" if backend else "tritium has"
         raise ValueError(f"{owner} no setting '{key}'; remove --backend-config={value} ({_supported()})")
@@ -55,16 +110,6 @@ def merged(settings: BackendSettings, backend: str, key: str, value: str) -> dic
     return result
 
 
-def _check_batch_size(key: str, value: str) -> None:
-    if not (value.isascii() and value.isdigit()) or int(value) > _MAX_BATCH_SIZE:
-        raise ValueError(f"expected an integer from 0 to {_MAX_BATCH_SIZE} for {key}, got {value!r}")
-
-
-def _check_directory(key: str, value: str) -> None:
-    if not value or "\0" in value:
-        raise ValueError(f"expected a directory for {key}, got {value!r}")
-
-
 def _supported() -> str:
     names = [f"{backend},{key}" if backend else key for backend, key in (*_WORKS, *_NO_EFFECT)]
     return f"supported: {', '.join(names)}"
@@ -72,7 +117,7 @@ def _supported() -> str:
 
 def explain() -> list[tuple[str, str]]:
     """Every supported setting with what it does, for the documentation."""
-    works = [(_shown(name), text) for name, text in _WORKS.items()]
+    works = [(_shown(name), setting.meaning) for name, setting in _WORKS.items()]
     return works + [(_shown(name), f"accepted, no effect: {text}") for name, text in _NO_EFFECT.items()]
 
 

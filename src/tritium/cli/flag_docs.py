@@ -23,6 +23,16 @@ unless `--host` says otherwise. `--load-model` loads the models that it names an
 Exit codes: 0 after a signal when everything that was accepted has been answered; 1 when the server could
 not start, or could not finish within `--exit-timeout-secs`; 2 for a wrong command line.
 """
+_DEV = """\
+## tritium dev
+
+`tritium dev MODEL_DIR` serves one python model while it is written: `breakpoint()` in model.py takes the
+terminal, a file that is saved is loaded again, and clients get whole tracebacks. The model has one worker and
+no time limit. `--host`, `--http-port` and `--backend-config` are as above; other models, gRPC and metrics are
+not served.
+
+Exit codes: 0 stopped by a signal; 1 the server could not start; 2 wrong usage, or no directory of a model.
+"""
 _CHECK = """\
 ## tritium check
 
@@ -91,7 +101,7 @@ def flags_page() -> str:
     for title, serve_group in serve_flags.GROUPS.items():
         blocks.append(f"### tritium serve: {title}\n")
         blocks.append(_table(("Flag", "Default", "Meaning"), map(_serve_row, serve_group)))
-    blocks += [_CHECK, _ENV, _EXPORT, _TRITONSERVER]
+    blocks += [_DEV, _CHECK, _ENV, _EXPORT, _TRITONSERVER]
     for title, triton_group in triton_flags.GROUPS.items():
         blocks.append(f"### tritonserver: {title}\n")
         blocks.append(_table(("Flag", "Here", "Meaning"), map(_triton_row, triton_group)))

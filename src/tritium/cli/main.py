@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from tritium import serve
-from tritium.cli import check, env, export
+from tritium.cli import check, dev, env, export
 from tritium.cli.launch import FAILURE, Run, launch
 from tritium.cli.serve_flags import add_flags, options_of
 from tritium.server import product_version
@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None, *, run: Run = serve.run) -> int:
         return ending.code if isinstance(ending.code, int) else USAGE_ERROR
     if arguments.command == "serve":
         return _serve(arguments, run)
+    if arguments.command == "dev":
+        return dev.run(arguments)
     if arguments.command == "check":
         return check.run(arguments)
     if arguments.command == "export":
@@ -63,6 +65,15 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_flags(serving)
+    developing = commands.add_parser(
+        "dev",
+        help="serve one model.py while you write it",
+        description="Serve one python model: with breakpoint(), reload on save, and whole tracebacks.",
+        epilog=dev.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    dev.add_flags(developing)
     checking = commands.add_parser(
         "check",
         help="say whether a repository can be served",

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from tritium.core.model_config import DynamicBatching, ModelConfig, ModelInput, ModelOutput
 from tritium.errors import ConfigError
 
-_ENVIRONMENT = "EXECUTION_ENV_PATH"  # of the python backend: another environment for the model's code
+_INTERPRETERS = ("EXECUTION_ENV_PATH", "PYTHON_EXECUTABLE")  # of the python backend
+_PYTHON = "python"
 
 
 def check_supported(config: ModelConfig) -> None:
@@ -41,7 +42,10 @@ def _features(config: ModelConfig) -> Iterator[str]:
         "model_operations.op_library_filename": config.model_operations
         and config.model_operations.op_library_filename,
         "response_cache": config.response_cache and config.response_cache.enable,
-        f"parameter {_ENVIRONMENT}": _ENVIRONMENT in config.parameters,
+        **{
+            f"parameter {name}": name in config.parameters and config.backend != _PYTHON
+            for name in _INTERPRETERS
+        },
     }
     return (name for name, value in given.items() if value)
 

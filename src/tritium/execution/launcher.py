@@ -10,12 +10,12 @@ import asyncio
 import os
 import socket
 import subprocess
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritium import worker_root
+from tritium.environments.interpreter import Interpreter
 from tritium.worker_root.tritium_worker.board import BYTES as BOARD_BYTES
 
 WORKER_ROOT = str(Path(worker_root.__file__).parent)
@@ -50,8 +50,8 @@ class Launcher:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tritium-launcher")
 
-    async def start(self, command: Sequence[str], *, reads_stderr: bool = False) -> WorkerHandle:
-        """Start a worker under the interpreter (and its options) ``command``.
+    async def start(self, interpreter: Interpreter, *, reads_stderr: bool = False) -> WorkerHandle:
+        """Start a worker.
 
         Args:
             reads_stderr: its standard error is a pipe to the server, and else the server's own.
@@ -60,7 +60,7 @@ class Launcher:
             OSError: the interpreter cannot be run, or the system is out of descriptors or processes.
         """
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, _start, tuple(command), reads_stderr
+            self._thread, _start, interpreter, reads_stderr
         )
 
     async def reap(self, handle: WorkerHandle) -> int:
@@ -72,7 +72,7 @@ class Launcher:
         self._thread.shutdown(wait=False)
 
 
-def _start(command: Sequence[str], reads_stderr: bool) -> WorkerHandle:
+def _start(interpreter: Interpreter, reads_stderr: bool) -> WorkerHandle:
     ours, theirs = socket.socketpair()
     fds: list[int] = []
     try:
@@ -82,10 +82,11 @@ def _start(command: Sequence[str], reads_stderr: bool) -> WorkerHandle:
         fds = [_shared_memory("input", 0), _shared_memory("output", 0), _shared_memory("board", BOARD_BYTES)]
         numbers = map(str, (theirs.fileno(), *fds, ARENA_BYTES, os.getpid()))
         process = subprocess.Popen(
-            [*command, "-c", _BOOT, WORKER_ROOT, *numbers],
+            [*interpreter.command, "-c", _BOOT, WORKER_ROOT, *numbers],
             pass_fds=[theirs.fileno(), *(fd for fd in fds if fd >= 0)],
-            stdin=subprocess.DEVNULL,
+            stdin=None if interpreter.terminal else subprocess.DEVNULL,
             stderr=subprocess.PIPE if reads_stderr else None,
+            env=interpreter.environ,
             bufsize=0,
         )
     except BaseException:

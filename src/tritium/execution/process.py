@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any
 
 from tritium.core.interfaces import Batch, ModelAccess, Outcome
+from tritium.environments.interpreter import Interpreter
 from tritium.errors import (
     DeadlineExceededError,
     InternalError,
@@ -55,7 +56,7 @@ class InstanceState(Enum):
 class WorkerPlan:
     """How the workers of one model are started and what they load."""
 
-    command: tuple[str, ...]  # the interpreter
+    interpreter: Interpreter
     model: dict[str, str]  # host, directory, version, filename, name
     args: dict[str, str]  # of TritonPythonModel.initialize, without the instance's name
     stopped_limit_s: float = 5.0  # a process that is stopped (SIGSTOP) this long is replaced
@@ -144,7 +145,7 @@ class ProcessInstance:
 
     async def _spawn(self) -> Worker:
         try:
-            handle = await self._launcher.start(self._plan.command, reads_stderr=self._plan.native)
+            handle = await self._launcher.start(self._plan.interpreter, reads_stderr=self._plan.native)
         except OSError as error:
             raise UnavailableError(
                 f"cannot start a worker for '{self.name}': {error.strerror or type(error).__name__}"

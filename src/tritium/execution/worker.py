@@ -90,7 +90,7 @@ class Worker:
             answer = await self._answer
         if "error" in answer:
             if trace := answer.get("traceback"):
-                logger.error("%s: %s", self.name, trace)
+                logger.error("%s, worker %d: %s", self.name, self.pid, trace)
             raise error_of(*answer["error"])
         return answer
 
@@ -208,7 +208,8 @@ class Worker:
             }  # the log shows the model's own place
             logger.log(level, "%s", record["message"], extra=where)
         elif kind == frames.FAILURE:
-            logger.error("%s: %s", self.name, msgspec.json.decode(body)["traceback"])
+            failure = msgspec.json.decode(body)
+            logger.error("%s, worker %d: %s", failure["about"] or self.name, self.pid, failure["traceback"])
 
     def _end(self) -> None:
         if self._ended:

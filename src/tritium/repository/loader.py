@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -39,6 +40,7 @@ from tritium.scheduling.policy import BatchPolicy
 from tritium.scheduling.runner import BatchRunner
 
 EXECUTION_TIMEOUT_PARAMETER = "TRITIUM_EXECUTION_TIMEOUT_SECS"
+_INSTALLS = 8  # environments that are made at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class LoadOptions:
     prepare: PrepareOptions
     max_queue_size: int
     worker_stopped_limit_s: float
+    debug_errors: bool = False
+    terminal: bool = False
 
 
 class ModelLoader:
@@ -62,6 +66,7 @@ class ModelLoader:
         self._launcher = launcher
         self._models = models
         self._completions = Completions()
+        self._installs = ThreadPoolExecutor(_INSTALLS, thread_name_prefix="tritium-environment")
 
     async def load(
         self, entry: ModelEntry, on_version: Callable[[int], None]
@@ -138,7 +143,7 @@ class ModelLoader:
     async def _load_in_workers(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
     ) -> Model:
-        plan = self._worker_plan(entry, version, backend, config)
+        plan = await self._worker_plan(entry, version, backend, config)
         group = WorkerGroup(config.name, plan, self._launcher, self._models)
         try:
             if self._options.prepare.auto_complete and backend.reader is None:
@@ -153,7 +158,10 @@ class ModelLoader:
                 args=args,
                 execution_timeout_s=backend.execution_timeout_s if limit_s is None else limit_s,
             )
-            await group.start(plan, instance_names(config), [output.name for output in config.output])
+            names = instance_names(config)
+            if self._options.terminal:  # one reads from it, and may take its time there
+                names, plan = names[:1], replace(plan, execution_timeout_s=None)
+            await group.start(plan, names, [output.name for output in config.output])
         except BaseException:
             await group.abandon()
             raise
@@ -171,14 +179,19 @@ class ModelLoader:
             config, version, runner, statistics, document, prepared.labels, group.ready, group.restarts
         )
 
-    def _worker_plan(
+    async def _worker_plan(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
     ) -> WorkerPlan:
         filename = config.default_model_filename or backend.default_filename
         model = {"host": backend.host, "directory": str(entry.directory.resolve()), "version": str(version),
-                 "filename": filename, "name": config.name}  # fmt: skip
+                 "filename": filename, "name": config.name,
+                 "debug_errors": str(int(self._options.debug_errors))}  # fmt: skip
+        # In threads of their own: an environment may take minutes to make.
+        interpreter = await asyncio.get_running_loop().run_in_executor(
+            self._installs, backend.interpreter, config, entry.directory
+        )
         return WorkerPlan(
-            backend.command(config),
+            replace(interpreter, terminal=self._options.terminal),
             model,
             {},
             self._options.worker_stopped_limit_s,

@@ -18,6 +18,7 @@ from tritium.config.platforms import complete_backend, fill_platform, version_en
 from tritium.config.unsupported import check_supported
 from tritium.config.validate import EXECUTION_PARAMETER, check, check_file_names
 from tritium.core.model_config import ModelConfig, ModelParameter
+from tritium.environments.python import check_sent
 from tritium.errors import ConfigError, TritiumError
 from tritium.repository.scan import ModelEntry
 from tritium.repository.versions import NoVersionError, select_versions
@@ -71,6 +72,8 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
     config = _given(entry, options.xrt.get(entry.name))
     config = fill_platform(with_name(config, entry.name))
     check_file_names(config)
+    if entry.config_json is not None:
+        check_sent(config, _on_disk(entry), entry.directory)
     if not config.is_ensemble and options.auto_complete:
         config = complete_backend(config, _entries(entry))
     policy = normalize(config).version_policy
@@ -104,6 +107,14 @@ def _given(entry: ModelEntry, xrt: str | None) -> ModelConfig:
     if xrt is None:
         return ModelConfig()
     return ModelConfig(backend="oneflow", parameters={XRT_PARAMETER: ModelParameter(xrt)})
+
+
+def _on_disk(entry: ModelEntry) -> ModelConfig:
+    """What the model's own file says, as far as it can be read."""
+    try:
+        return read_config(entry.config_text or "", entry.config_file)
+    except ConfigError:
+        return ModelConfig()
 
 
 def _entries(entry: ModelEntry) -> frozenset[str]:

@@ -12,7 +12,7 @@ from tritium.cli.settings import setting_names
 from tritium.options import ServerOptions
 
 # Not for `tritium serve`: the mode follows from --load-model, and levels are chosen by --log-level.
-IMPLIED = {"model_control_mode", "log_silenced", "xrt"}
+IMPLIED = {"model_control_mode", "log_silenced", "xrt", "terminal"}
 
 
 def parse(*argv: str) -> ServerOptions:

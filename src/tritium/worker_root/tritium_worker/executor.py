@@ -19,6 +19,7 @@ from tritium_worker.response import InferenceResponse
 from tritium_worker.sender import Origin
 from tritium_worker.tensor import input_tensor
 
+_SHOWN_IDS = 8
 _NO_META: Dict[str, Any] = {}
 
 
@@ -81,15 +82,24 @@ class Executor:
     def _failed(self, batch: _Batch, error: Exception) -> List[Part]:
         """The same error for every request of the batch that is not answered yet."""
         if isinstance(error, HostError):
-            self._replies.report(error.traceback)
+            self._replies.report(error.traceback, self._about(batch))
             who = f"model '{self._instance_name}'"
             text = f"Failed to process the request(s) for {who}, message: {error.text}"
             part = self._replies.error_part(error.code, text)
         else:
-            self._replies.report(traceback.format_exc())
+            self._replies.report(traceback.format_exc(), self._about(batch))
             part = self._replies.error_part(TritonError.INTERNAL, f"{type(error).__name__}: {error}")
         return [part if self._unanswered(batch.requests, i) else self._replies.state_part(frames.OPEN)
                 for i in range(batch.count)]  # fmt: skip
+
+    def _about(self, batch: _Batch) -> str:
+        """Which instance, and which requests: their ids, as far as clients gave any."""
+        text = f"model '{self._host.name}' version {self._host.version}, instance {self._instance_name}"
+        ids = [f"'{request.request_id()}'" for request in batch.requests[:_SHOWN_IDS] if request.request_id()]
+        more = batch.count - len(batch.requests[:_SHOWN_IDS])
+        if ids:
+            text += f", request {', '.join(ids)}" + (f" and {more} more" if more > 0 else "")
+        return text
 
     @staticmethod
     def _unanswered(requests: Sequence[InferenceRequest], position: int) -> bool:

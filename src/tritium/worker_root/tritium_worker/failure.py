@@ -19,9 +19,11 @@ class FailureReporter:
 
     Args:
         model_dir: absolute; shown to clients as ``model_name``.
+        debug: clients get the whole traceback as it stands.
     """
 
-    def __init__(self, model_dir: str, model_name: str) -> None:
+    def __init__(self, model_dir: str, model_name: str, *, debug: bool = False) -> None:
+        self._debug = debug
         repository = os.path.dirname(model_dir)
         self._replacements = [(model_dir, f"{model_name}/"), (os.path.realpath(model_dir), f"{model_name}/")]
         if repository != os.path.dirname(repository):  # not the root of the file system
@@ -34,7 +36,7 @@ class FailureReporter:
         if places:
             text += "\n\nAt:\n" + "".join(f"  {place}\n" for place in places)
         log_text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        return HostError(TritonError.INTERNAL, text, log_text)
+        return HostError(TritonError.INTERNAL, log_text if self._debug else text, log_text)
 
     def without_server_paths(self, text: str) -> str:
         """``text`` with files named relative to the repository, or to where they are imported from."""

@@ -86,7 +86,13 @@ class Worker:
         if self._host is None:
             place = message["model"]
             make_host = _HOSTS[place["host"]]
-            self._host = make_host(place["directory"], place["version"], place["filename"], place["name"])
+            self._host = make_host(
+                place["directory"],
+                place["version"],
+                place["filename"],
+                place["name"],
+                debug_errors=place["debug_errors"] == "1",
+            )
             self._host.load()
         return self._host
 

@@ -38,15 +38,18 @@ class ModelHost:
         version: a directory in it.
         filename: the python file in that.
         name: the model's name, which stands for ``model_dir`` in texts that clients see.
+        debug_errors: clients see whole tracebacks.
     """
 
-    def __init__(self, model_dir: str, version: str, filename: str, name: str) -> None:
+    def __init__(
+        self, model_dir: str, version: str, filename: str, name: str, *, debug_errors: bool = False
+    ) -> None:
         self._model_dir = os.path.abspath(model_dir)
-        self._version = version
+        self.version = version
         self._filename = filename
-        self._name = name
+        self.name = name
         self._shown_path = f"{name}/{version}/{filename}"
-        self._failures = FailureReporter(self._model_dir, name)
+        self._failures = FailureReporter(self._model_dir, name, debug=debug_errors)
         self._model_class: Any = None
         self._model: Any = None
         self._execute: Any = None
@@ -60,7 +63,7 @@ class ModelHost:
         Raises:
             HostError: there is no such file, it fails to import, or it has no class.
         """
-        version_dir = os.path.join(self._model_dir, self._version)
+        version_dir = os.path.join(self._model_dir, self.version)
         path = os.path.join(version_dir, self._filename)
         if not os.path.isfile(path):
             raise _internal(f"Python model file not found in '{self._shown_path}'")
@@ -69,7 +72,7 @@ class ModelHost:
                 sys.path.append(directory)
         PROCESS.version_dir = version_dir
         try:
-            module = _import_file(path, self._version)
+            module = _import_file(path, self.version)
         except BaseException as error:
             raise self._failures.host_error(error) from error
         if not hasattr(module, _CLASS_NAME):
@@ -92,8 +95,7 @@ class ModelHost:
         except BaseException as error:
             raise self._failures.host_error(error) from error
         raise _internal(
-            f"auto_complete_config function in model '{self._name}' must return a valid pb.ModelConfig "
-            "object."
+            f"auto_complete_config function in model '{self.name}' must return a valid pb.ModelConfig object."
         )
 
     def initialize(self, args: Dict[str, str]) -> None:
@@ -172,7 +174,7 @@ class ModelHost:
             responses = [None] * len(requests)
         elif self.decoupled:
             raise _internal(
-                f"Python model '{self._name}' is using the decoupled mode and the execute function must "
+                f"Python model '{self.name}' is using the decoupled mode and the execute function must "
                 "return None."
             )
         if not isinstance(responses, list):
@@ -203,7 +205,7 @@ class ModelHost:
             return None
         return InferenceResponse(
             error=TritonError(
-                f"Model '{self._name}' returned no response for this request: execute returned None. Return "
+                f"Model '{self.name}' returned no response for this request: execute returned None. Return "
                 "one pb_utils.InferenceResponse per request, or answer it by request.get_response_sender()."
             )
         )

@@ -33,8 +33,10 @@ _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 class OneFlowHost(ModelHost):
     """Runs the graph in ``<model_dir>/<version>/<filename>``. See ``ModelHost`` for the arguments."""
 
-    def __init__(self, model_dir: str, version: str, filename: str, name: str) -> None:
-        super().__init__(model_dir, version, filename, name)
+    def __init__(
+        self, model_dir: str, version: str, filename: str, name: str, *, debug_errors: bool = False
+    ) -> None:
+        super().__init__(model_dir, version, filename, name, debug_errors=debug_errors)
         self._path = os.path.join(os.path.abspath(model_dir), version, filename)
         self._graph: Optional[CompiledGraph] = None
         self._batches: Optional[Batches] = None
@@ -66,7 +68,7 @@ class OneFlowHost(ModelHost):
                     saved.inputs,
                     saved.compile,
                     settings["memory_mb"] << 20,
-                    lambda text: Logger.log_warn("model '%s': %s" % (self._name, _shortened(text))),
+                    lambda text: Logger.log_warn("model '%s': %s" % (self.name, _shortened(text))),
                 )
                 self._batches.run([np.zeros((1, *shape[1:]), dtype) for shape, dtype in saved.inputs])
             else:

@@ -61,6 +61,6 @@ class Replies:
         """As ``send``, from a finalizer."""
         self._channel.leave(frames.encode_sent(frames.RESPONSE, batch, position, flags, part))
 
-    def report(self, text: str) -> None:
-        """A traceback for the server's log."""
-        self._channel.send_control(frames.FAILURE, {"traceback": text})
+    def report(self, text: str, about: str = "") -> None:
+        """A traceback for the server's log; ``about`` says of what, if the server cannot know."""
+        self._channel.send_control(frames.FAILURE, {"about": about, "traceback": text})
