@@ -33,15 +33,24 @@ class Shared:
     """What the connections of one listener have in common.
 
     ``scratch`` is where reads land: each read is consumed before the next one anywhere.
+
+    Args:
+        call_soon: the loop's, by which answers of one turn are written together; without it, each at once.
     """
 
     def __init__(
-        self, service: GrpcService, settings: GrpcSettings, now_s: Callable[[], float], deadlines: Deadlines
+        self,
+        service: GrpcService,
+        settings: GrpcSettings,
+        now_s: Callable[[], float],
+        deadlines: Deadlines,
+        call_soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self.methods: Methods = service.methods
         self.settings = settings
         self.now_s = now_s
         self.deadlines = deadlines
+        self.call_soon = call_soon
         self.scratch = memoryview(bytearray(SCRATCH_BYTES))
 
     def plan(self, headers: RequestHeaders) -> CallPlan[Unary | Streaming]:
@@ -81,7 +90,6 @@ class GrpcConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         now_s = shared.now_s()
         self._keepalive = Keepalive(shared.settings.keepalive, now_s, age_factor=age_factor)
-        self._loop = asyncio.get_running_loop()
         self._planned = False  # a flush
         self._busy = False  # a read is under way: what is to be written waits for its end
         self._target: memoryview | None = None
@@ -144,9 +152,12 @@ class GrpcConnection(asyncio.BufferedProtocol):
 
     def flush_soon(self) -> None:
         """Write at the end of this turn of the loop, with what else is answered in it."""
-        if not (self._planned or self._busy):
+        call_soon = self._shared.call_soon
+        if call_soon is None:
+            self.flush()
+        elif not (self._planned or self._busy):
             self._planned = True
-            self._loop.call_soon(self._flush_planned)
+            call_soon(self._flush_planned)
 
     def _flush_planned(self) -> None:
         self._planned = False

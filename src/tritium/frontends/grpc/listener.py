@@ -51,6 +51,7 @@ class GrpcListener:
             UnavailableError: the address is taken or is none of this machine's.
         """
         loop = asyncio.get_running_loop()
+        self._shared.call_soon = loop.call_soon
         settings = self._settings
         address = settings.address
         try:
