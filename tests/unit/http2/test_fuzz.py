@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.http2.fuzzing import FRAMES, check_session, mutated
+from tests.unit.http2.fuzzing import FRAMES, check_session, mutated, plausible
 from tests.unit.http2.peers import REQUEST_BLOCK, frame
 from tritium.http2.frames import PREFACE, SETTINGS
 
@@ -25,6 +25,12 @@ def test_any_bytes_at_all(data: bytes) -> None:
 @settings(max_examples=500, deadline=None)
 @given(st.lists(FRAMES, max_size=30), st.sampled_from([1, 10, 1000, 1 << 20]))
 def test_any_frames_in_any_order(frames: list[bytes], step: int) -> None:
+    check_session(PREFACE + frame(SETTINGS) + b"".join(frames), step)
+
+
+@settings(max_examples=200, deadline=None)
+@given(plausible(), st.sampled_from([1, 10, 1000, 1 << 20]))
+def test_clients_that_mostly_keep_the_rules(frames: list[bytes], step: int) -> None:
     check_session(PREFACE + frame(SETTINGS) + b"".join(frames), step)
 
 
