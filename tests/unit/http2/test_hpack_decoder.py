@@ -53,7 +53,7 @@ def test_what_hpack_encodes_is_decoded(
         assert decoder.decode(encoder.encode(fields, huffman=huffman)) == [(n, v) for n, v, _ in fields]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(_PIECES, max_size=12).map(b"".join), max_size=6))
 def test_any_bytes_mean_what_they_mean_to_hpack(blocks: list[bytes]) -> None:
     peer, decoder = Decoder(), HpackDecoder(_LIMIT)
