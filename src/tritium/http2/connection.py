@@ -71,6 +71,11 @@ class Http2Connection:
         return len(self._streams.open)
 
     @property
+    def listeners(self) -> list[StreamListener]:
+        """Who listens to the streams that are open."""
+        return [stream.listener for stream in self._streams.open.values()]
+
+    @property
     def settled(self) -> bool:
         """The client has begun as HTTP/2 asks."""
         return self._frames.settled

@@ -4,40 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hpack.exceptions import HPACKError, OversizedHeaderListError
-from hpack.hpack import Decoder
-from hpack.table import HeaderTable
-
-from tritium.http2.errors import Http2Code, Http2ConnectionError
 from tritium.http2.header_rules import Field, RequestHeaders, check_fields, read_request
+from tritium.http2.hpack_decoder import ENTRY_OVERHEAD, HpackDecoder
 from tritium.http2.limits import Http2Limits
 
 _MAX_CACHED = 32
 _MAX_CACHED_BYTES = 1024  # of one block
-_ENTRY_OVERHEAD = 32  # RFC 9113, section 6.5.2: what each field counts on top of its length
 
 TABLE_EMPTIED = b"\x20"  # a block that begins so sets the decoder's dynamic table to size 0
-
-
-class _CountingTable(HeaderTable):
-    """A table that counts its changes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.changes = 0
-
-    def add(self, name: bytes, value: bytes) -> None:
-        self.changes += 1
-        super().add(name, value)
-
-    @property
-    def maxsize(self) -> int:
-        return super().maxsize
-
-    @maxsize.setter
-    def maxsize(self, newmax: int) -> None:
-        self.changes += 1
-        HeaderTable.maxsize.fset(self, newmax)  # type: ignore[attr-defined]
 
 
 class HeaderDecoder:
@@ -47,12 +21,10 @@ class HeaderDecoder:
     table means the same again as long as nothing else changes the table: that is what the cache holds.
     """
 
-    __slots__ = ("_cache", "_decoder", "_limits", "_seen", "_table")
+    __slots__ = ("_cache", "_decoder", "_limits", "_seen")
 
     def __init__(self, limits: Http2Limits) -> None:
-        self._decoder = Decoder(max_header_list_size=limits.max_header_block_bytes)
-        self._table = _CountingTable()
-        self._decoder.header_table = self._table
+        self._decoder = HpackDecoder(limits.max_header_block_bytes)
         self._limits = limits
         self._cache: dict[bytes, RequestHeaders] = {}
         self._seen = 0
@@ -70,7 +42,7 @@ class HeaderDecoder:
     def _decode_request(self, block: bytes) -> RequestHeaders:
         fields, pure = self._decode(block)
         headers = read_request(fields)
-        size = sum(len(name) + len(value) + _ENTRY_OVERHEAD for name, value in fields)
+        size = sum(len(name) + len(value) + ENTRY_OVERHEAD for name, value in fields)
         headers.oversized = size > self._limits.max_header_list_bytes
         if pure and len(block) <= _MAX_CACHED_BYTES:
             if len(self._cache) >= _MAX_CACHED:
@@ -82,27 +54,20 @@ class HeaderDecoder:
         """The fields of a trailer section; raises as ``request``."""
         fields, _ = self._decode(block)
         check_fields(fields)
-        return fields
+        return tuple(fields)
 
     def skip(self, block: bytes) -> None:
         """Decode a block that nobody wants, for what it does to the table."""
         self._decode(block)
 
-    def _decode(self, block: bytes) -> tuple[tuple[Field, ...], bool]:
+    def _decode(self, block: bytes) -> tuple[list[Field], bool]:
         """The fields, and whether the table is as it was."""
-        try:
-            decoded = self._decoder.decode(block, raw=True)
-        except OversizedHeaderListError:
-            raise Http2ConnectionError(Http2Code.ENHANCE_YOUR_CALM, "header list is too long") from None
-        except HPACKError as error:
-            raise Http2ConnectionError(
-                Http2Code.COMPRESSION_ERROR, f"header block cannot be decoded: {type(error).__name__}"
-            ) from None
-        pure = self._table.changes == self._seen
+        fields = self._decoder.decode(block)
+        pure = self._decoder.changes == self._seen
         if not pure:
-            self._seen = self._table.changes
+            self._seen = self._decoder.changes
             self._cache.clear()
-        return tuple((field[0], field[1]) for field in decoded), pure
+        return fields, pure
 
 
 def encode_fields(fields: Iterable[Field]) -> bytes:

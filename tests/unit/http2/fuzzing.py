@@ -52,6 +52,35 @@ _FITTING = st.one_of(
 FRAMES = st.one_of(_FITTING, _FITTING, st.tuples(_KINDS, _FLAGS, _IDS, _PAYLOADS)).map(lambda f: frame(*f))
 
 
+@st.composite
+def plausible(draw: st.DrawFn) -> list[bytes]:
+    """Frames of a client that mostly keeps the rules: requests that begin, go on and end."""
+    frames: list[bytes] = []
+    begun: list[int] = []
+    for _ in range(draw(st.integers(1, 40))):
+        act = draw(st.integers(0, 9))
+        if act <= 2 or not begun:
+            begun.append(2 * len(begun) + 1)
+            block = draw(
+                st.sampled_from([REQUEST_BLOCK, REQUEST_BLOCK + b"\x40\x01a\x01b", REQUEST_BLOCK + b"\xbe"])
+            )
+            frames.append(frame(1, draw(st.sampled_from([4, 5])), begun[-1], block))
+        elif act <= 5:
+            size = draw(st.integers(0, 200))
+            frames.append(
+                frame(0, draw(st.sampled_from([0, 0, 1])), draw(st.sampled_from(begun)), bytes(size))
+            )
+        elif act == 6:
+            frames.append(frame(8, 0, draw(st.sampled_from([0, *begun])), draw(_WORDS)))
+        elif act == 7:
+            frames.append(frame(3, 0, draw(st.sampled_from(begun)), b"\0\0\0\x08"))
+        elif act == 8:
+            frames.append(frame(4, 0, 0, draw(st.lists(_SETTING, max_size=2).map(b"".join))))
+        else:
+            frames.append(draw(FRAMES))
+    return frames
+
+
 def mutated(data: bytes, draw: st.DataObject) -> bytes:
     """``data`` with up to four bytes changed."""
     changed = bytearray(data)

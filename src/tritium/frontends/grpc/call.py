@@ -64,11 +64,12 @@ class GrpcCall:
 
     Attributes:
         on_cancel: called once if the client gives up, its connection ends, or the deadline passes.
+        on_stop: called, on streaming calls, when the server stops: end it once nothing is under way.
         on_writable: called when ``writable`` is true again.
     """
 
     __slots__ = ("_connection", "_facts", "_sent_headers", "_step", "_stream",
-                 "deadline_s", "on_cancel", "on_writable", "over", "unconsumed")  # fmt: skip
+                 "deadline_s", "on_cancel", "on_stop", "on_writable", "over", "unconsumed")  # fmt: skip
 
     def __init__(self, stream: Http2Stream, facts: CallFacts, connection: CallSurroundings) -> None:
         self._stream = stream
@@ -78,6 +79,7 @@ class GrpcCall:
         self._step = 0
         self.over = False
         self.on_cancel: Callable[[], None] | None = None
+        self.on_stop: Callable[[], None] | None = None
         self.on_writable: Callable[[], None] | None = None
         self.unconsumed: deque[int] = _NOTHING  # bytes of messages that were received; see ``consumed``
         self.deadline_s: float | None = None  # of the listener's monotonic clock
@@ -182,4 +184,4 @@ class GrpcCall:
         self.over = True
         if self._step:
             self._connection.deadlines.discard(self, self._step)
-        self.on_cancel = self.on_writable = None
+        self.on_cancel = self.on_stop = self.on_writable = None

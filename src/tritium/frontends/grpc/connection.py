@@ -94,6 +94,7 @@ class GrpcConnection(asyncio.BufferedProtocol):
         self._busy = False  # a read is under way: what is to be written waits for its end
         self._target: memoryview | None = None
         self._began_s = now_s
+        self._stopping = False
         self._draining_s: float | None = None
         self._backlog = (0, now_s)  # bytes that waited to be written, and since when there are as many
         self._sent = 0
@@ -202,9 +203,20 @@ class GrpcConnection(asyncio.BufferedProtocol):
         except Exception as error:
             call.fail(error)
             return DEAF
-        return StreamInput(stream, call, receiver, plan.coding, self._limit)
+        listener = StreamInput(stream, call, receiver, plan.coding, self._limit)
+        if self._stopping:
+            listener.stop()
+        return listener
 
     # -- the listener's side --
+
+    def stop(self) -> None:
+        """The server stops: drain, and ask streaming calls that may last for ever to end."""
+        self._stopping = True
+        for listener in self._http2.listeners:
+            if isinstance(listener, StreamInput):
+                listener.stop()
+        self.drain()
 
     def drain(self) -> None:
         """Close as soon as every call that has begun is over; the client is told to begin no more."""

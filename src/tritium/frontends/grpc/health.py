@@ -74,11 +74,12 @@ class _Watcher:
     def on_message(self, message: Buffer) -> None:
         """The one request."""
         if self._name is not None:
-            self._stop()
+            self._leave()
             raise GrpcError(GrpcStatus.INVALID_ARGUMENT, "Watch takes one request message")
         self._name = self._service.name_of(message)
         self._watchers[self] = None
-        self._call.on_cancel = self._stop
+        self._call.on_cancel = self._leave
+        self._call.on_stop = self._end
         self._call.on_writable = self.update
         self._call.consumed()
         self.update()
@@ -91,7 +92,7 @@ class _Watcher:
     def update(self) -> None:
         """Tell the client if there is something new to tell."""
         if self._call.over:
-            self._stop()
+            self._leave()
         if self._name is None or self._call.over or not self._call.writable:
             return
         ready = self._service.is_ready(self._name)
@@ -99,7 +100,12 @@ class _Watcher:
             self._told = ready
             self._call.send(_ANSWERS[ready])
 
-    def _stop(self) -> None:
+    def _end(self) -> None:
+        self.update()
+        self._leave()
+        self._call.finish(GrpcStatus.UNAVAILABLE, "the server is stopping")
+
+    def _leave(self) -> None:
         self._watchers.pop(self, None)
 
 

@@ -124,3 +124,12 @@ class StreamInput:
         callback = self._call.on_writable
         if callback is not None:
             callback()
+
+    def stop(self) -> None:
+        """The server stops."""
+        callback = self._call.on_stop
+        if callback is not None:
+            try:
+                callback()
+            except Exception as error:
+                self._call.fail(error)

@@ -83,7 +83,7 @@ class GrpcListener:
         """A connection has begun."""
         self._connections.add(connection)
         if self._closing:
-            connection.drain()
+            connection.stop()
 
     def closed(self, connection: GrpcConnection) -> None:
         """A connection is gone."""
@@ -115,7 +115,7 @@ class GrpcListener:
         if self._server is not None:
             self._server.close()
         for connection in [*self._connections]:
-            connection.drain()
+            connection.stop()
 
     async def drained(self) -> None:
         """Every connection is closed."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
-from tritium.errors import TritiumError
+from tritium.errors import TritiumError, UnavailableError
 from tritium.frontends.grpc.call import GrpcCall
 from tritium.frontends.grpc.inference import Inference
 from tritium.frontends.grpc.status import GrpcStatus
@@ -22,6 +22,7 @@ from tritium.protocol.status import status_of
 from tritium.server import InferenceServer
 
 _AHEAD = 256  # requests under way before the client has to wait
+_STOPPING = "the server is stopping"
 _STRICT = (b"triton_grpc_error", b"true")
 
 
@@ -37,7 +38,9 @@ class StreamInfer:
         self._in_order: deque[_StreamRequest] = deque()  # those whose replies keep the order of the requests
         self._owed = 0  # messages whose space the client has not got back
         self._half_closed = False
+        self._stopping = False
         call.on_cancel = self._cancel
+        call.on_stop = self._on_stop
         call.on_writable = self._on_writable
 
     def on_message(self, message: Buffer) -> None:
@@ -47,6 +50,8 @@ class StreamInfer:
         self._in_order.append(request)
         self._owed += 1
         try:
+            if self._stopping:
+                raise UnavailableError(_STOPPING)
             request.start(self._server, self._forms, message)
         except TritiumError as error:
             request.refuse(error)
@@ -113,9 +118,17 @@ class StreamInfer:
             self._owed -= 1
             self._call.consumed()
 
+    def _on_stop(self) -> None:
+        self._stopping = True
+        self._finish_if_done()
+
     def _finish_if_done(self) -> None:
-        if self._half_closed and not self._running:
+        if self._running:
+            return
+        if self._half_closed:
             self._call.finish()
+        elif self._stopping:
+            self._call.finish(GrpcStatus.UNAVAILABLE, _STOPPING)
 
     def _cancel(self) -> None:
         running, self._running = self._running, {}

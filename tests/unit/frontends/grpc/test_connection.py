@@ -503,3 +503,24 @@ def test_a_client_that_takes_nothing_is_cut() -> None:
     assert rig.transport.ended == ""
     rig.sweep(2)
     assert rig.transport.ended == "aborted"
+
+
+def test_a_stop_asks_streaming_calls_to_end_and_an_age_does_not() -> None:
+    rig, opened = streaming()
+    stream_id = rig.begin()
+    rig.exchange()
+    asked: list[int] = []
+    opened[0].call.on_stop = lambda: asked.append(stream_id)
+    rig.connection.drain()
+    assert asked == []
+    rig.connection.stop()
+    assert asked == [stream_id]
+
+
+def test_a_receiver_that_fails_to_stop_ends_its_stream() -> None:
+    rig, opened = streaming()
+    rig.begin()
+    rig.exchange()
+    opened[0].call.on_stop = lambda: _raise(b"")
+    rig.connection.stop()
+    assert opened[0].call.over

@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.frontends.grpc.rig import Rig, changed, message
 from tritium.frontends.grpc.health import HealthService
+from tritium.http2.frames import DATA, END_HEADERS, END_STREAM
 
 CHECK = changed(b":path", b"/grpc.health.v1.Health/Check")
 WATCH = changed(b":path", b"/grpc.health.v1.Health/Watch")
@@ -59,6 +60,17 @@ def test_a_watcher_that_leaves_is_forgotten() -> None:
     assert readiness.service.watchers == 1
     readiness.rig.h2.reset_stream(stream_id, 8)
     readiness.rig.exchange()
+    assert readiness.service.watchers == 0
+
+
+def test_watchers_are_told_the_last_state_when_the_server_stops() -> None:
+    readiness = Readiness()
+    stream_id = readiness.watch()
+    readiness.ready.clear()
+    readiness.rig.connection.stop()
+    written = readiness.rig.written()
+    assert [f.payload for f in written if f.kind == DATA] == [message(b"\x08\x02")]
+    assert [f.flags for f in written if f.stream_id == stream_id][-1] == END_HEADERS | END_STREAM
     assert readiness.service.watchers == 0
 
 
