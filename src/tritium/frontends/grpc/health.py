@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
@@ -47,7 +48,7 @@ class HealthService:
 
     def name_of(self, message: Buffer) -> str:
         """The service that a HealthCheckRequest asks about; raises GrpcError."""
-        request = self._request()
+        request: Any = self._request()
         try:
             request.ParseFromString(bytes(message))
         except DecodeError:
