@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,15 +57,12 @@ def last_words(server: ServerProcess, data: bytes) -> Http2Code | None:
     """Send ``data`` and read to the end: the code of the GOAWAY, if there is one."""
     received = b""
     with socket.create_connection(("127.0.0.1", server.grpc_port), timeout=_WAIT_S) as raw:
-        try:
+        with contextlib.suppress(ConnectionError):  # the server closes while we still send
             raw.sendall(data)
-        except OSError:  # it is closed already
-            return None
-        try:
+            raw.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
             while piece := raw.recv(1 << 16):
                 received += piece
-        except ConnectionError:  # what we sent after the end resets the connection
-            pass
     while len(received) >= 9:
         head, _, _ = HEAD.unpack_from(received)
         if head & 0xFF == GOAWAY:
@@ -76,7 +74,7 @@ def last_words(server: ServerProcess, data: bytes) -> Http2Code | None:
 @pytest.mark.parametrize("name", _FLOODS)
 def test_t41_a_flood_is_ended_and_leaves_the_server_well(server: ServerProcess, name: str) -> None:
     code = last_words(server, PREFACE + frame(4, 0, 0) + _FLOODS[name])
-    assert code in (Http2Code.ENHANCE_YOUR_CALM, None)
+    assert code is Http2Code.ENHANCE_YOUR_CALM
     server.assert_three_ok()
 
 
@@ -94,5 +92,5 @@ def test_t41_abuse_leaves_other_grpc_clients_alone(server: ServerProcess) -> Non
             assert ready(b"", timeout=_WAIT_S) == b"\x08\x01"
         with pytest.raises(grpc.RpcError) as caught:
             ready(b"", metadata=[("k", "v" * 3_000_000)], timeout=_WAIT_S)
-        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert caught.value.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
         assert ready(b"", timeout=_WAIT_S) == b"\x08\x01"

@@ -20,6 +20,7 @@ from tritium.http2.stream import DEAF, Http2Stream, StreamListener
 SCRATCH_BYTES = 1 << 18
 _JOIN_BYTES = 1 << 15  # output up to this size leaves in one buffer
 _WRITE_HIGH_BYTES = 1 << 20  # in the transport; above it DATA waits in its stream
+_LINGER_S = 2.0  # how long to read past the end, so that a client which is still sending gets to see why
 _DRAIN_S = 5.0  # how long a client may take to answer the ping of a shutdown
 _HTTP_1 = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC")
 _HTTP_1_ANSWER = (
@@ -95,6 +96,7 @@ class GrpcConnection(asyncio.BufferedProtocol):
         self._target: memoryview | None = None
         self._began_s = now_s
         self._stopping = False
+        self._lingering_s: float | None = None  # since when nothing is read or written any more
         self._draining_s: float | None = None
         self._backlog = (0, now_s)  # bytes that waited to be written, and since when there are as many
         self._sent = 0
@@ -126,8 +128,9 @@ class GrpcConnection(asyncio.BufferedProtocol):
         target, self._target = self._target, None
         if target is None:
             data = self._shared.scratch[:nbytes]
+            begun = self._http2.settled
             self._http2.receive(data, now_s)
-            if self._http2.error is not None and bytes(data[:4]) in _HTTP_1:
+            if not begun and self._http2.error is not None and bytes(data[:4]) in _HTTP_1:
                 self._refuse_http_1()
         else:
             self._http2.received(target[:nbytes], now_s)
@@ -167,7 +170,7 @@ class GrpcConnection(asyncio.BufferedProtocol):
     def flush(self) -> None:
         """Write what there is to write; at the end of the read under way, if there is one."""
         transport = self._transport
-        if self._busy or transport is None:
+        if self._busy or transport is None or self._lingering_s is not None:
             return
         frames = self._http2.take_output()
         if len(frames) == 1:
@@ -178,7 +181,15 @@ class GrpcConnection(asyncio.BufferedProtocol):
             else:
                 transport.writelines(frames)
         if self._http2.finished:
+            self._end(transport)
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        """End the connection; after an error only our half, for closing with bytes unread would hide it."""
+        if self._http2.error is None or not transport.can_write_eof():
             transport.close()
+        else:
+            self._lingering_s = self.now_s()
+            transport.write_eof()
 
     def _refuse_http_1(self) -> None:
         self._http2.take_output()
@@ -236,6 +247,9 @@ class GrpcConnection(asyncio.BufferedProtocol):
         if transport is None:
             return
         self._sweep_writing(transport, now_s)
+        if self._lingering_s is not None and now_s - self._lingering_s > _LINGER_S:
+            transport.close()
+            return
         if not self._http2.settled and now_s - self._began_s > settings.keepalive.handshake_s:
             self.abort()
             return

@@ -444,6 +444,20 @@ def test_a_client_of_http_1_is_told_so() -> None:
     rig = Rig({}, begun=False)
     rig.deliver(b"GET / HTTP/1.1\r\n\r\n")
     assert rig.transport.sent.endswith(b"the HTTP port answers HTTP/1.1\n")
+    assert rig.transport.ended == "eof"
+
+
+def test_the_end_of_a_client_that_breaks_rules_is_delayed_until_it_could_see_why() -> None:
+    rig = echo()
+    rig.deliver(frame(DATA, 0, 0, b"x"))
+    rig.connection.get_buffer(-1)
+    rig.connection.buffer_updated(100)
+    assert [f.kind for f in rig.written()] == [GOAWAY]
+    assert rig.transport.ended == "eof"
+    rig.sweep(1)
+    rig.connection.drain()
+    assert rig.transport.ended == "eof"
+    rig.sweep(2)
     assert rig.transport.ended == "closed"
 
 
