@@ -149,11 +149,12 @@ def _soak(
 
 
 def _restarts(server: servers.Server) -> int:
-    name = f'tritium_worker_restarts_total{{model="{MODEL}",version="1"}}'
-    for line in server.get_text("/metrics", port=server.metrics_port).splitlines():
-        if line.startswith(name):
-            return int(float(line.rpartition(" ")[2]))
-    raise servers.ServerFailedError(f"{server.name}: /metrics has no {name}")
+    name = f'tritium_worker_restarts_total{{model="{MODEL}",'
+    lines = server.get_text("/metrics", port=server.metrics_port).splitlines()
+    counts = [int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(name)]
+    if not counts:
+        raise servers.ServerFailedError(f"{server.name}: /metrics has no {name}...}}")
+    return sum(counts)
 
 
 def _write_fragment(line: str, counts: Counts) -> None:

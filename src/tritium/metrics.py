@@ -72,12 +72,24 @@ def prometheus_text(
     lines += [f"{name}{{{_labels(m)}}} {m.scheduler.pending}" for m in models]
     name = "tritium_worker_restarts_total"
     lines += _family(name, "counter", "Number of times a worker process of the model ended and was replaced")
-    lines += [f"{name}{{{_labels(m)}}} {m.restarts()}" for m in models]
+    for m in models:
+        lines += [f"{name}{{{_labels(m, reason=reason)}}} {n}" for reason, n in m.restarts().items()]
+    lines += _usage_lines(models)
     if cpu is not None:
         lines += cpu.lines()
     if custom is not None:
         lines += _custom_lines(custom)
     return ("\n".join(lines) + "\n").encode()
+
+
+def _usage_lines(models: Sequence[Model]) -> Iterator[str]:
+    used = [(_labels(m, instance=usage.instance), usage) for m in models for usage in m.usage()]
+    name = "tritium_worker_cpu_seconds_total"
+    yield from _family(name, "counter", "Processor time of the worker process of an instance, in seconds")
+    yield from (f"{name}{{{labels}}} {usage.cpu_s:.2f}" for labels, usage in used)
+    name = "tritium_worker_resident_memory_bytes"
+    yield from _family(name, "gauge", "Resident memory of the worker process of an instance, in bytes")
+    yield from (f"{name}{{{labels}}} {usage.resident_bytes}" for labels, usage in used)
 
 
 def _custom_lines(custom: CustomMetrics) -> Iterator[str]:

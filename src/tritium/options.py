@@ -86,6 +86,7 @@ class ServerOptions:
     drain_delay_s: float = 0.0  # tritium's: between "not ready" and closing the listeners
     max_queue_size: int = 16384  # tritium's: requests per model; Triton's default queue is unbounded
     worker_stopped_limit_s: float = 5.0  # tritium's, RELIABILITY T4
+    execution_timeout_s: float | None = None  # tritium's: of models in workers that say nothing themselves
     backend_config: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     debug_errors: bool = False  # tritium's: clients get the full tracebacks of model.py
     terminal: bool = False  # one worker per python model, which reads from this terminal: tritium dev

@@ -238,6 +238,7 @@ def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> Mo
             options.worker_stopped_limit_s,
             debug_errors=options.debug_errors,
             terminal=options.terminal,
+            execution_timeout_s=options.execution_timeout_s,
         ),
         launcher,
         peers,

@@ -68,7 +68,7 @@ def test_t01_a_killed_worker_fails_its_request_at_once_and_comes_back(
     assert set(others) == {200}
     assert pid_of(server, "slow") != worker
     assert server.ready("slow")
-    assert server.metrics()['tritium_worker_restarts_total{model="slow",version="1"}'] == 1
+    assert server.metrics()['tritium_worker_restarts_total{model="slow",reason="signal",version="1"}'] == 1
     server.assert_three_ok()
 
 
@@ -134,7 +134,9 @@ def test_t03_a_poisonous_request_opens_the_breaker_and_others_live(
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
     assert "model instance 'poison_0' crashed repeatedly and is paused: its worker last" in refused.error
     assert not server.ready("poison")
-    assert server.metrics()['tritium_worker_restarts_total{model="poison",version="1"}'] == 5
+    reason = "exit" if poison == -1 else "signal"
+    name = f'tritium_worker_restarts_total{{model="poison",reason="{reason}",version="1"}}'
+    assert server.metrics()[name] == 5
     server.assert_three_ok()
 
 

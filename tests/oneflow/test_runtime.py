@@ -182,7 +182,7 @@ def test_two_instances_have_cores_of_their_own_and_a_killed_worker_comes_back(
         wait_until(lambda pid=worker.pid: not alive(pid), LIMIT_S, "the worker is gone")
     assert_same(asked(server, "resnet", inputs), expected["OUTPUT_0"], "after two kills")
     wait_until(lambda: server.ready("resnet"), LIMIT_S, "the model is ready again")
-    assert server.metrics()['tritium_worker_restarts_total{model="resnet",version="1"}'] == 2
+    assert server.metrics()['tritium_worker_restarts_total{model="resnet",reason="signal",version="1"}'] == 2
     server.assert_three_ok()
 
 

@@ -155,5 +155,4 @@ def model(
         document or {},
         labels or {},
         lambda: ready,
-        lambda: 0,
     )

@@ -71,6 +71,10 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
         ServeFlag("--worker-stopped-limit-secs", "worker_stopped_limit_s",
                   "restart a worker process that has been stopped (SIGSTOP) for so long", "SECONDS",
                   values.seconds(0.1)),
+        ServeFlag("--execution-timeout-secs", "execution_timeout_s",
+                  "end an execution in a worker process that takes longer, where the model does not say "
+                  "TRITIUM_EXECUTION_TIMEOUT_SECS itself; models that run in threads cannot be ended",
+                  "SECONDS", values.seconds(0.001)),
         ServeFlag("--exit-timeout-secs", "exit_timeout_s",
                   "how long accepted requests may take when the server stops",
                   "SECONDS", values.seconds()),

@@ -66,6 +66,15 @@ class ModelInstance(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerUsage:
+    """What the worker of one instance has used since it was started."""
+
+    instance: str
+    cpu_s: float
+    resident_bytes: int
+
+
 class Scheduler(Protocol):
     """Decides when requests of one model run, and with whom."""
 
@@ -114,16 +123,24 @@ class ModelAccess(Protocol):
         """
         ...
 
-    async def load(self, name: str, config: str, files: Mapping[str, bytes]) -> None:
+    async def load(
+        self, name: str, config: str, files: Mapping[str, bytes], *, within_load_of: str | None = None
+    ) -> None:
         """Load a model, or load it anew.
+
+        Args:
+            within_load_of: the model that asks, if it is still being loaded itself.
 
         Raises:
             TritiumError: it cannot be loaded, or models are not loaded on request.
         """
         ...
 
-    async def unload(self, name: str, *, dependents: bool) -> None:
+    async def unload(self, name: str, *, dependents: bool, within_load_of: str | None = None) -> None:
         """Begin to unload a model.
+
+        Args:
+            within_load_of: as for ``load``.
 
         Raises:
             TritiumError: there is no such model, or models are not unloaded on request.

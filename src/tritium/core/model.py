@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tritium.core.interfaces import Scheduler
+from tritium.core.interfaces import Scheduler, WorkerUsage
 from tritium.core.model_config import ModelConfig
 from tritium.core.request import InferenceRequest
 from tritium.core.reshape import Reshape, input_reshape
@@ -25,7 +25,8 @@ class Model:
     document: Mapping[str, Any]
     labels: Mapping[str, tuple[str, ...]]  # by output, for classification
     is_ready: Callable[[], bool]  # whether its instances can run
-    restarts: Callable[[], int]  # of its workers
+    restarts: Callable[[], Mapping[str, int]] = dict  # of its workers, by reason
+    usage: Callable[[], Sequence[WorkerUsage]] = tuple  # of its workers, now
     _rules: RequestRules = field(init=False)
     _reshape: Reshape = field(init=False)
     _holds: int = field(init=False, default=0)

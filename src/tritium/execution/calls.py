@@ -29,11 +29,20 @@ class WorkerCalls:
     Args:
         instance: whose model asks.
         owner: who defines the metrics of this worker's model.
+        loading: the name of the model while it is being loaded, so that its questions come from there.
     """
 
     def __init__(
-        self, instance: ModelInstance, owner: str, worker: Worker, codec: WireCodec, models: ModelAccess
+        self,
+        instance: ModelInstance,
+        owner: str,
+        worker: Worker,
+        codec: WireCodec,
+        models: ModelAccess,
+        *,
+        loading: Callable[[], str | None],
     ) -> None:
+        self._loading = loading
         self._instance = instance
         self._owner = owner
         self._worker = worker
@@ -84,9 +93,14 @@ class WorkerCalls:
                 self._tell(question["id"], {"error": [error.code.value, str(error)]})
         elif what == "load":
             files = {name: base64.b64decode(data) for name, data in question["files"].items()}
-            self._run(question, "load", self._models.load(question["model"], question["config"], files))
+            load = self._models.load(
+                question["model"], question["config"], files, within_load_of=self._loading()
+            )
+            self._run(question, "load", load)
         elif what == "unload":
-            unload = self._models.unload(question["model"], dependents=question["dependents"])
+            unload = self._models.unload(
+                question["model"], dependents=question["dependents"], within_load_of=self._loading()
+            )
             self._run(question, "unload", unload)
         else:
             self._tell(question["id"], {"error": [InternalError.code.value, f"unknown question '{what}'"]})

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
 from tritium.core.interfaces import Batch, Outcome
 from tritium.core.response import InferenceResponse
@@ -20,6 +21,14 @@ from tritium.errors import TritiumError
 from tritium.worker_root.tritium_worker.board import SLOTS
 
 _MAX_ID = 0xFFFFFFFF  # as wide as a frame has room for; 0 means no batch
+
+
+class Retry(Enum):
+    """What is run once more, alone, when the worker ended that ran it."""
+
+    NONE = "none"
+    NEIGHBOURS = "neighbours"  # requests of a batch of several, for only one of them is to blame
+    ALL = "all"  # every request that has had no response
 
 
 @dataclass(slots=True)
@@ -34,6 +43,7 @@ class Flight:
     began: bool = False  # some response was sent, so it cannot be run again
     landed: Outcome | None = None  # the execution is over, and some requests were left to response senders
     told: bool = False  # that it landed
+    retried: bool = False  # it ran before, alone, on a worker that ended
 
 
 @dataclass(slots=True)
@@ -143,11 +153,10 @@ class Flights:
             self._kept.difference_update(flight.slots)
             self._close(flight)
 
-    def crash(self, current: int | None, error: TritiumError, *, retry: bool) -> None:
+    def crash(self, current: int | None, error: TritiumError, *, retry: Retry) -> None:
         """The worker ended while it ran the flight ``current``, or all of them if it is None.
 
-        Args:
-            retry: whether neighbours of the request to blame are to be run again.
+        What had not begun is kept for the next worker.
         """
         flying, self._flying = self._flying, {}
         landed, self._open = self._open, {}
@@ -157,10 +166,19 @@ class Flights:
         for flight_id, flight in flying.items():
             if flight_id != current and current is not None and not flight.began:
                 self._grounded.append(flight)
-            elif retry and current is not None and len(flight.batch.requests) > 1 and not flight.began:
+            elif flight.began or not self._runs_again(flight, current, retry):
+                self.fail(flight, error)
+            elif len(flight.batch.requests) > 1:
                 self._split(flight.batch)
             else:
-                self.fail(flight, error)
+                flight.retried = True
+                self._grounded.append(flight)
+
+    @staticmethod
+    def _runs_again(flight: Flight, current: int | None, retry: Retry) -> bool:
+        if retry is Retry.NEIGHBOURS:
+            return current is not None and len(flight.batch.requests) > 1
+        return retry is Retry.ALL and flight.split is None and not flight.retried
 
     def fail(self, flight: Flight, error: TritiumError) -> None:
         """Answer a flight, which is no longer flying, with an error."""

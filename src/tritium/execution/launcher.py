@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tritium import worker_root
 from tritium.environments.interpreter import Interpreter
+from tritium.execution.worker_end import OomKills
 from tritium.worker_root.tritium_worker.board import BYTES as BOARD_BYTES
 
 WORKER_ROOT = str(Path(worker_root.__file__).parent)
@@ -37,8 +38,9 @@ class WorkerHandle:
     def close(self) -> None:
         """Give back the server's descriptors."""
         self.sock.close()
-        if self.process.stderr is not None:
-            self.process.stderr.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
         for fd in (self.input_fd, self.output_fd, self.board_fd):
             if fd >= 0:
                 os.close(fd)
@@ -48,20 +50,16 @@ class Launcher:
     """Owns the thread from which all workers start."""
 
     def __init__(self) -> None:
+        self.oom_kills = OomKills()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tritium-launcher")
 
-    async def start(self, interpreter: Interpreter, *, reads_stderr: bool = False) -> WorkerHandle:
-        """Start a worker.
-
-        Args:
-            reads_stderr: its standard error is a pipe to the server, and else the server's own.
+    async def start(self, interpreter: Interpreter) -> WorkerHandle:
+        """Start a worker; both outputs are pipes to the server, but those of one that has the terminal.
 
         Raises:
             OSError: the interpreter cannot be run, or the system is out of descriptors or processes.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, _start, interpreter, reads_stderr
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _start, interpreter)
 
     async def reap(self, handle: WorkerHandle) -> int:
         """Wait for a process that is ending: its exit status, negative for a signal."""
@@ -72,7 +70,7 @@ class Launcher:
         self._thread.shutdown(wait=False)
 
 
-def _start(interpreter: Interpreter, reads_stderr: bool) -> WorkerHandle:
+def _start(interpreter: Interpreter) -> WorkerHandle:
     ours, theirs = socket.socketpair()
     fds: list[int] = []
     try:
@@ -82,10 +80,12 @@ def _start(interpreter: Interpreter, reads_stderr: bool) -> WorkerHandle:
         fds = [_shared_memory("input", 0), _shared_memory("output", 0), _shared_memory("board", BOARD_BYTES)]
         numbers = map(str, (theirs.fileno(), *fds, ARENA_BYTES, os.getpid()))
         process = subprocess.Popen(
-            [*interpreter.command, "-c", _BOOT, WORKER_ROOT, *numbers],
+            # -u: what the model prints is not lost in a buffer when the process is killed
+            [*interpreter.command, "-u", "-c", _BOOT, WORKER_ROOT, *numbers],
             pass_fds=[theirs.fileno(), *(fd for fd in fds if fd >= 0)],
             stdin=None if interpreter.terminal else subprocess.DEVNULL,
-            stderr=subprocess.PIPE if reads_stderr else None,
+            stdout=None if interpreter.terminal else subprocess.PIPE,
+            stderr=None if interpreter.terminal else subprocess.PIPE,
             env=interpreter.environ,
             bufsize=0,
         )

@@ -1,23 +1,21 @@
 """An instance that runs in a worker process, and comes back when the process ends.
 
-STARTING  spawn and load          -> READY, or DOWN when it fails
-READY     runs batches            -> DOWN when the process ends
-DOWN      waits to be restarted   -> STARTING after the breaker's delay
-STOPPED   for good
+STARTING   spawn and load                -> READY, or DOWN when it fails
+READY      runs batches                  -> DOWN when the process ends, RECYCLING when it has served enough
+RECYCLING  finishes what is in flight    -> STARTING with a new process, or DOWN when the process ends
+DOWN       waits to be restarted         -> STARTING after the breaker's delay
+STOPPED    for good
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any
 
-from tritium.core.interfaces import Batch, ModelAccess, Outcome
-from tritium.environments.interpreter import Interpreter
+from tritium.core.interfaces import Batch, ModelAccess, Outcome, WorkerUsage
 from tritium.errors import (
     DeadlineExceededError,
     InternalError,
@@ -26,18 +24,23 @@ from tritium.errors import (
     WorkerDiedError,
 )
 from tritium.execution.calls import WorkerCalls
-from tritium.execution.flights import Flight, Flights
+from tritium.execution.flights import Flight, Flights, Retry
 from tritium.execution.launcher import Launcher
-from tritium.execution.supervisor import BreakerState, CrashBreaker
-from tritium.execution.watch import Deadline, StoppedWatch
+from tritium.execution.ready_check import ReadyCheck
+from tritium.execution.recycler import Recycler
+from tritium.execution.restarts import Restarts
+from tritium.execution.supervisor import BreakerState
+from tritium.execution.watch import Deadline, WorkerWatch
 from tritium.execution.window import InFlightWindow
 from tritium.execution.wire import WireCodec
 from tritium.execution.worker import Worker
+from tritium.execution.worker_end import EndReason, WorkerEnd, worker_end
+from tritium.execution.worker_plan import WorkerPlan
+from tritium.execution.worker_talk import finalize, load_model, spawn
 from tritium.worker_root.tritium_worker import frames
 
 logger = logging.getLogger("tritium.execution")
 
-_FINALIZE_S = 10.0
 _SHOWN_REASON_CHARS = 4096
 _SIDE_BY_SIDE = 1024  # batches of a model whose execute is a coroutine
 _MIN_RELOAD_DELAY_S = 0.1  # between two attempts to load a model that does not load any more
@@ -48,21 +51,9 @@ class InstanceState(Enum):
 
     STARTING = "starting"
     READY = "ready"
+    RECYCLING = "recycling"
     DOWN = "down"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerPlan:
-    """How the workers of one model are started and what they load."""
-
-    interpreter: Interpreter
-    model: dict[str, str]  # host, directory, version, filename, name
-    args: dict[str, str]  # of TritonPythonModel.initialize, without the instance's name
-    stopped_limit_s: float = 5.0  # a process that is stopped (SIGSTOP) this long is replaced
-    execution_timeout_s: float | None = None
-    load_timeout_s: float | None = None
-    native: bool = False  # an engine that writes to standard error why it ends, and takes all cores it sees
 
 
 class ProcessInstance:
@@ -78,7 +69,7 @@ class ProcessInstance:
         name: str,
         plan: WorkerPlan,
         launcher: Launcher,
-        breaker: CrashBreaker,
+        restarts: Restarts,
         *,
         on_available: Callable[[], None],
         on_broken: Callable[[TritiumError], None],
@@ -90,10 +81,10 @@ class ProcessInstance:
         self.capacity = 0
         self.side_by_side = False
         self.state = InstanceState.STARTING
-        self.last_end = ""
         self._plan = plan
         self._launcher = launcher
-        self._breaker = breaker
+        self._restarts = restarts
+        self._breaker = restarts.breaker
         self._on_available = on_available
         self._on_broken = on_broken
         self._codec = codec
@@ -104,9 +95,33 @@ class ProcessInstance:
         self._window = InFlightWindow()
         self._flights = Flights(self._finished, self._landed, self._answered)
         self._restart: asyncio.Task[None] | None = None
-        self._watch = StoppedWatch(plan.stopped_limit_s, lambda: self._worker, self._on_stopped)
+        self._watch = WorkerWatch(
+            plan.stopped_limit_s,
+            plan.stalled_limit_s,
+            lambda: self._worker,
+            on_bad=self._on_bad,
+            on_size=self._on_size,
+        )
+        self._check = ReadyCheck(lambda: self.name, lambda: self.in_flight > 0)
+        self._recycler: Recycler | None = None
+        self._replacing = False  # from recycling until the new worker runs or fails
         self._deadline: Deadline | None = None
         self._drained = asyncio.Event()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it takes batches, now or as soon as a worker that served enough is replaced."""
+        return self.state is InstanceState.READY or self._replacing
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs, and its model says that it is ready."""
+        return self.runs and self._check.ready
+
+    def usage(self) -> WorkerUsage | None:
+        """What its worker has used; None while there is none, or where that cannot be seen."""
+        state = self._worker.state() if self._worker is not None else None
+        return WorkerUsage(self.name, state.cpu_s, state.resident_bytes) if state is not None else None
 
     # -- start and stop --
 
@@ -130,47 +145,51 @@ class ProcessInstance:
         self._plan = plan
         if plan.execution_timeout_s is not None:
             self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
+        if plan.recycle is not None:
+            self._recycler = Recycler(plan.recycle)
         worker = self._worker or await self._spawn()
-        args = {**plan.args, "model_instance_name": self.name}
-        try:
-            answer = await worker.ask(frames.LOAD, {"model": plan.model, "args": args}, plan.load_timeout_s)
-        except TimeoutError:
-            worker.kill()
-            text = f"model instance '{self.name}' was not loaded within {plan.load_timeout_s:g} s"
-            raise UnavailableError(f"{text}; its worker was ended") from None
+        answer = await load_model(worker, plan)
         self.side_by_side = bool(answer.get("concurrent"))
         self.state = InstanceState.READY
         self.capacity = _SIDE_BY_SIDE if self.side_by_side else self._window.size
-        self._watch.start()
+        self._replacing = False
+        if answer.get("checks"):
+            self._check.start(worker)
 
     async def _spawn(self) -> Worker:
-        try:
-            handle = await self._launcher.start(self._plan.interpreter, reads_stderr=self._plan.native)
-        except OSError as error:
-            raise UnavailableError(
-                f"cannot start a worker for '{self.name}': {error.strerror or type(error).__name__}"
-            ) from error
         handlers: dict[int, Callable[[memoryview], None]] = {
             frames.RESULT: self._on_result,
             frames.RESPONSE: self._on_response,
+            frames.CHECKED: self._check.on_checked,
         }
-        worker = Worker(self.name, handle, self._launcher, handlers=handlers, on_end=self._on_end)
-        self._calls = WorkerCalls(self, self._owner, worker, self._codec, self._models)
+        worker = await spawn(
+            lambda: self.name, self._plan, self._launcher, handlers=handlers, on_end=self._on_end
+        )
+        self._calls = WorkerCalls(
+            self, self._owner, worker, self._codec, self._models, loading=self._model_being_loaded
+        )
         handlers.update(self._calls.handlers)
         self._worker = worker
+        self._watch.start()
         return worker
+
+    def _model_being_loaded(self) -> str | None:
+        return self._plan.model["name"] if self.state is InstanceState.STARTING else None
 
     async def stop(self) -> None:
         """Finish what is in flight, let the model finalize, end the process."""
-        if len(self._flights):
-            self._drained.clear()
-            await self._drained.wait()
+        await self._drain()
         restart = self._leave()
         if restart is not None:
             await asyncio.gather(restart, return_exceptions=True)
         if self._worker is not None:
-            await self._finalize(self._worker)
+            await finalize(self._worker)
         self._models.metrics.release(self._owner)
+
+    async def _drain(self) -> None:
+        if len(self._flights):
+            self._drained.clear()
+            await self._drained.wait()
 
     async def abandon(self) -> None:
         """End the process at once; what is in flight fails."""
@@ -183,21 +202,14 @@ class ProcessInstance:
         """Take no more work; the restart that was under way, if any, which is cancelled."""
         self.state = InstanceState.STOPPED
         self.capacity = 0
+        self._replacing = False
         self._watch.stop()
+        self._check.stop()
         if self._deadline is not None:
             self._deadline.stop()
         if self._restart is not None:
             self._restart.cancel()
         return self._restart
-
-    async def _finalize(self, worker: Worker) -> None:
-        try:
-            answer = await worker.ask(frames.STOP, {}, _FINALIZE_S)
-            if answer.get("finalize"):
-                logger.error("%s: finalize failed: %s", self.name, answer["finalize"])
-        except (TritiumError, TimeoutError) as error:
-            logger.warning("%s: ended without finalize: %s", self.name, error or "no answer in time")
-        await worker.close()
 
     # -- batches --
 
@@ -253,6 +265,8 @@ class ProcessInstance:
             self._breaker.record_success()
         if self._deadline is not None:
             self._next_deadline(self._deadline)
+        if self._recycler is not None:
+            self._recycle_if(self._recycler.answered(expected))
 
     def _on_response(self, body: memoryview) -> None:
         flight_id, position, _ = frames.SENT.unpack_from(body)
@@ -279,42 +293,72 @@ class ProcessInstance:
         if not len(self._flights):
             self._drained.set()
 
+    # -- when the process has served enough --
+
+    def _on_size(self, resident_bytes: int) -> None:
+        if self._recycler is not None:
+            self._recycle_if(self._recycler.grown(resident_bytes))
+
+    def _recycle_if(self, why: str | None) -> None:
+        if why is None or self.state is not InstanceState.READY or self._worker is None:
+            return
+        logger.info("worker of '%s' %s; it is replaced", self.name, why)
+        self.state = InstanceState.RECYCLING
+        self._replacing = True
+        self.capacity = 0
+        self._plan_restart(self._recycle())
+
+    async def _recycle(self) -> None:
+        await self._drain()
+        worker, self._worker = self._worker, None
+        self._check.stop()
+        assert worker is not None  # its end would have cancelled this
+        await finalize(worker)
+        if self._calls is not None:
+            self._calls.end()
+        self._restarts.recycled()
+        await self._come_back(0.0)
+
     # -- when the process ends --
 
-    def _on_end(self, how: str) -> None:
-        self._lose(how, WorkerDiedError(f"worker of '{self.name}' died while it ran this request: it {how}"))
+    def _on_end(self, end: WorkerEnd) -> None:
+        text = f"worker of '{self.name}' died while it ran this request: it {end.text}"
+        self._lose(end, WorkerDiedError(text), self._plan.retry)
 
-    def _on_stopped(self) -> None:
-        limit_s = self._plan.stopped_limit_s
-        if self.state is InstanceState.READY and self._worker is not None:
-            logger.error("worker of '%s' was stopped for %.1f s; it is replaced", self.name, limit_s)
-            self._worker.kill()
+    def _on_bad(self, end: WorkerEnd) -> None:
+        if self._worker is not None:
+            self._worker.kill(end)
 
     def _on_deadline(self, limit_s: float) -> None:
         if self._worker is not None and self._flights.oldest:
             self._worker.kill()  # the answer does not wait until it is gone
             how = f"exceeded its limit of {limit_s:g} s"
             error = DeadlineExceededError(f"execution of model instance '{self.name}' {how}")
-            self._lose(how, error, retry=False)
+            self._lose(worker_end(EndReason.TIMEOUT, how), error, Retry.NONE)
 
-    def _lose(self, how: str, error: TritiumError, *, retry: bool = True) -> None:
+    def _lose(self, end: WorkerEnd, error: TritiumError, retry: Retry) -> None:
         """The worker is lost: answer or keep what it held, and plan the restart."""
         worker, self._worker = self._worker, None
-        if self.state is not InstanceState.READY or worker is None:
+        if worker is None or self.state not in (InstanceState.READY, InstanceState.RECYCLING):
             return  # start() reports it
         self.state = InstanceState.DOWN
         self.capacity = 0
+        self._replacing = False
+        self._check.stop()
         if self._deadline is not None:
             self._deadline.stop()
-        delay_s = self._count_crash(how)
-        logger.error("worker of '%s' %s; restart in %.2f s", self.name, how, delay_s)
+        delay_s = self._restarts.crashed(self.name, end.reason, end.text)
+        logger.error("worker of '%s' %s; restart in %.2f s", self.name, end.log_text, delay_s)
         if self._calls is not None:
             self._calls.end()
         self._flights.crash(self._to_blame(worker), error, retry=retry)
         self._refuse_if_broken()
-        self._restart = asyncio.get_running_loop().create_task(
-            self._come_back(worker, delay_s), name=f"restart-{self.name}"
-        )
+        self._plan_restart(self._come_back_after(worker, delay_s))
+
+    def _plan_restart(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._restart is not None:
+            self._restart.cancel()
+        self._restart = asyncio.get_running_loop().create_task(work, name=f"restart-{self.name}")
 
     def _to_blame(self, worker: Worker) -> int | None:
         """The batch that ran when the worker ended; None for all that it held."""
@@ -322,28 +366,22 @@ class ProcessInstance:
             return None
         return worker.board.current() if worker.board is not None else self._flights.oldest
 
-    def _count_crash(self, how: str) -> float:
-        self.last_end = how
-        return self._breaker.record_crash(time.monotonic())
-
     def _refuse_if_broken(self) -> None:
         if self._breaker.open:
-            broken = UnavailableError(self.broken_text())
+            broken = UnavailableError(self._restarts.broken_text)
             self._flights.fail_all(broken)
             self._on_broken(broken)
 
-    def broken_text(self) -> str:
-        """Why requests are refused while the breaker is open."""
-        return (
-            f"model instance '{self.name}' crashed repeatedly and is paused: its worker last {self.last_end}"
-        )
-
-    async def _come_back(self, ended: Worker, delay_s: float) -> None:
-        """Start again and again until the model is loaded."""
+    async def _come_back_after(self, ended: Worker, delay_s: float) -> None:
         await ended.close()
-        while self.state is InstanceState.DOWN:
+        await self._come_back(delay_s)
+
+    async def _come_back(self, delay_s: float) -> None:
+        """Start again and again until the model is loaded."""
+        while self.state in (InstanceState.DOWN, InstanceState.RECYCLING):
             await asyncio.sleep(delay_s)
-            self._breaker.record_start()
+            if self.state is InstanceState.DOWN:
+                self._breaker.record_start()
             self.state = InstanceState.STARTING
             try:
                 await self.start(self._plan)
@@ -356,11 +394,12 @@ class ProcessInstance:
 
     async def _start_failed(self, error: TritiumError) -> float:
         worker, self._worker = self._worker, None
+        self._replacing = False
         if worker is not None:
             await worker.close()
         self.state = InstanceState.DOWN
         reason = f"could not be started again: {str(error)[:_SHOWN_REASON_CHARS]}"
-        delay_s = max(_MIN_RELOAD_DELAY_S, self._count_crash(reason))
+        delay_s = max(_MIN_RELOAD_DELAY_S, self._restarts.crashed(self.name, EndReason.LOAD, reason))
         logger.error("%s %s", self.name, reason)
         self._refuse_if_broken()
         return delay_s

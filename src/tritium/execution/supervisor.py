@@ -37,11 +37,9 @@ class CrashBreaker:
         self._pause_s = FIRST_PAUSE_S
         self._open_until = 0.0
         self.state = BreakerState.CLOSED
-        self.restarts = 0
 
     def record_crash(self, now_s: float) -> float:
         """Count a crash: how many seconds to wait before the worker is started again."""
-        self.restarts += 1
         self._crashes.append(now_s)
         while self._crashes[0] <= now_s - self._window_s:
             self._crashes.popleft()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import msgspec
 
 from tritium.errors import WorkerDiedError, error_of
-from tritium.execution.last_words import LastWords
 from tritium.execution.launcher import ARENA_BYTES, Launcher, WorkerHandle
+from tritium.execution.process_state import ProcessState, process_state
+from tritium.execution.worker_end import EndReason, WorkerEnd, worker_end
+from tritium.execution.worker_output import WorkerOutput
 from tritium.worker_root.tritium_worker import frames
 from tritium.worker_root.tritium_worker.arena import ArenaReader, ArenaWriter
 from tritium.worker_root.tritium_worker.board import Board
@@ -25,27 +28,29 @@ _RECEIVE_BYTES = 1 << 17
 _IOV_MAX = 512
 _JOIN_BYTES = 16384
 _LEVELS = {"VERBOSE": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
-_STOPPED_STATES = frozenset("Tt")
 
 
 class Worker:
     """A running worker. Tells its owner of results, and once of its end.
 
     Args:
+        name: the instance's, which may change once.
         handlers: by kind, what is called with the bodies of frames that are not the worker's own business.
         on_end: called once, with how the process ended; not after ``close``.
+        native: what it writes to its outputs is noise, but for the last words.
     """
 
     def __init__(
         self,
-        name: str,
+        name: Callable[[], str],
         handle: WorkerHandle,
         launcher: Launcher,
         *,
         handlers: Mapping[int, Callable[[memoryview], None]],
-        on_end: Callable[[str], None],
+        on_end: Callable[[WorkerEnd], None],
+        native: bool = False,
     ) -> None:
-        self.name = name
+        self._name = name
         self.pid = handle.process.pid
         self.inputs = ArenaWriter(handle.input_fd, ARENA_BYTES) if handle.input_fd >= 0 else None
         self.outputs = ArenaReader(handle.output_fd) if handle.output_fd >= 0 else None
@@ -58,19 +63,36 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._sock = handle.sock
         self._frames = FrameReader()
+        self._heard = False  # something came since the watch looked
         self._piece = memoryview(bytearray(_RECEIVE_BYTES))
         self._queued: list[Buffer] = []
         self._backlog: deque[Buffer] = deque()
         self._answer: asyncio.Future[dict[str, Any]] | None = None
         self._ended = False
         self._ending: asyncio.Task[None] | None = None
-        stderr = handle.process.stderr
-        self._last_words = LastWords(name, stderr.fileno()) if stderr is not None else None
+        self._native = native
+        self._cause: WorkerEnd | None = None  # why this side killed it
+        self._printed = self._outputs()
         self._loop.add_reader(self._sock.fileno(), self._readable)
         # The end of the process itself: a process that the model forked may hold the socket open.
         self._pid_fd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else -1
         if self._pid_fd >= 0:
             self._loop.add_reader(self._pid_fd, self._end)
+
+    def _outputs(self) -> list[WorkerOutput]:
+        """Standard output and standard error; nothing of a worker that has the terminal."""
+        levels = (logging.DEBUG, logging.DEBUG) if self._native else (logging.INFO, logging.WARNING)
+        streams = (self._handle.process.stdout, self._handle.process.stderr)
+        return [
+            WorkerOutput(self._name, name, stream.fileno(), level)
+            for name, stream, level in zip(("stdout", "stderr"), streams, levels, strict=True)
+            if stream is not None
+        ]
+
+    @property
+    def name(self) -> str:
+        """The instance's name."""
+        return self._name()
 
     async def ask(self, kind: int, body: dict[str, Any], timeout_s: float | None = None) -> dict[str, Any]:
         """Send a control frame and wait for its answer.
@@ -122,16 +144,23 @@ class Worker:
         self._flush_planned = False
         self.flush()
 
-    def stopped(self) -> bool:
-        """Whether the process is stopped by a signal, and so will not come back by itself (Linux)."""
-        try:
-            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat:
-                return stat.read().rpartition(")")[2].split()[0] in _STOPPED_STATES
-        except (OSError, IndexError):
-            return False
+    def state(self) -> ProcessState | None:
+        """How the process is; None where that cannot be seen."""
+        return process_state(self.pid)
 
-    def kill(self) -> None:
-        """End the process at once; ``on_end`` follows."""
+    def take_stalled(self) -> bool:
+        """Whether a message has begun, and nothing of it came since the last call."""
+        heard, self._heard = self._heard, False
+        return not heard and self._frames.unfinished
+
+    def kill(self, cause: WorkerEnd | None = None) -> None:
+        """End the process at once; ``on_end`` follows.
+
+        Args:
+            cause: what ``on_end`` is told; without it, what the system says of the process.
+        """
+        if self._cause is None:
+            self._cause = cause
         if self._handle.process.returncode is None:
             self._handle.process.kill()
 
@@ -179,6 +208,7 @@ class Worker:
         if not count:
             self._end()
             return
+        self._heard = True
         try:
             # A copy, for outputs are views of it that live until they are sent.
             for kind, body in self._frames.feed(memoryview(bytes(self._piece[:count]))):
@@ -189,7 +219,7 @@ class Worker:
                     self._control(kind, body)
         except Exception:  # a worker that sends nonsense is a dead worker
             logger.exception("%s: unreadable frame; the worker is ended", self.name)
-            self.kill()
+            self.kill(worker_end(EndReason.PROTOCOL, "sent what cannot be read and was ended"))
 
     def _control(self, kind: int, body: memoryview) -> None:
         if kind == frames.RELEASE:
@@ -225,17 +255,28 @@ class Worker:
 
     async def _finish(self) -> None:
         status = await self._launcher.reap(self._handle)
-        text = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
-        died = f"Stub process '{self.name}' is not healthy."
-        if self._last_words is not None:
-            self._last_words.close()
-            if telling := self._last_words.telling():
-                text += f" after it wrote: {telling}"
-            died = f"the worker of model instance '{self.name}' {text}"
+        for output in self._printed:
+            output.close()
+        end = self._cause or self._how(status)
         self._handle.close()
         if self._answer is not None and not self._answer.done():
+            if self._native:
+                died = f"the worker of model instance '{self.name}' {end.log_text}"
+            else:
+                died = f"Stub process '{self.name}' is not healthy: it {end.log_text}"
             self._answer.set_exception(WorkerDiedError(died))
-        self._on_end(text)
+        self._on_end(end)
+
+    def _how(self, status: int) -> WorkerEnd:
+        telling = self._printed[-1].telling() if self._printed else ""
+        wrote = f" after it wrote: {telling}" if telling else ""
+        if status == -signal.SIGKILL and self._launcher.oom_kills.claim():
+            reason, text = EndReason.OOM, "was killed by the system, which was out of memory"
+        elif status < 0:
+            reason, text = EndReason.SIGNAL, f"was killed by signal {-status}"
+        else:
+            reason, text = EndReason.EXIT, f"exited with status {status}"
+        return WorkerEnd(reason, text + wrote if self._native else text, text + wrote)
 
 
 def _rest(buffers: list[Buffer], sent: int) -> list[Buffer]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tritium.core.interfaces import ModelAccess
+from tritium.core.interfaces import ModelAccess, WorkerUsage
 from tritium.errors import TritiumError
 from tritium.execution.cores import core_shares
 from tritium.execution.launcher import Launcher
-from tritium.execution.process import InstanceState, ProcessInstance, WorkerPlan
-from tritium.execution.supervisor import BreakerState, CrashBreaker
+from tritium.execution.process import ProcessInstance
+from tritium.execution.restarts import Restarts
+from tritium.execution.supervisor import BreakerState
 from tritium.execution.wire import WireCodec
+from tritium.execution.worker_plan import WorkerPlan
 
 CORES = "cores"  # of the arguments of an engine in native code: those that the instance may use
 
@@ -33,7 +35,7 @@ class WorkerGroup:
         self._plan = plan
         self._models = models
         self._launcher = launcher
-        self._breaker = CrashBreaker()
+        self._restarts = Restarts()
         self._codec = WireCodec()
         self._owner = _Owner()
         self.instances = [self._make(f"{name}_0")]
@@ -43,7 +45,7 @@ class WorkerGroup:
             name,
             self._plan,
             self._launcher,
-            self._breaker,
+            self._restarts,
             on_available=lambda: self._owner.on_available(),
             on_broken=self._broken,
             codec=self._codec,
@@ -88,19 +90,26 @@ class WorkerGroup:
         await asyncio.gather(*(instance.abandon() for instance in self.instances))
 
     def ready(self) -> bool:
-        """Whether an instance can run a batch."""
-        return any(instance.state is InstanceState.READY for instance in self.instances)
+        """Whether an instance can run a batch, and its model says that it is ready."""
+        return any(instance.ready for instance in self.instances)
 
-    def restarts(self) -> int:
-        """Workers that ended and were replaced."""
-        return self._breaker.restarts
+    def restarts(self) -> Mapping[str, int]:
+        """Workers that ended and were replaced, by reason."""
+        return self._restarts.by_reason()
+
+    def usage(self) -> list[WorkerUsage]:
+        """What the workers that there are have used."""
+        return [usage for usage in (instance.usage() for instance in self.instances) if usage is not None]
 
     def refusal(self) -> str | None:
         """Why requests are refused, while they are."""
-        if self._breaker.state is not BreakerState.OPEN or self.ready():
+        if self._restarts.breaker.state is not BreakerState.OPEN or self._runs():
             return None
-        return self.instances[0].broken_text()
+        return self._restarts.broken_text
+
+    def _runs(self) -> bool:
+        return any(instance.runs for instance in self.instances)
 
     def _broken(self, error: TritiumError) -> None:
-        if not self.ready():
+        if not self._runs():
             self._owner.on_broken(error)

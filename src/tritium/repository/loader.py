@@ -17,13 +17,13 @@ from tritium.core.model import Model
 from tritium.core.model_config import ModelConfig
 from tritium.core.reshape import output_reshape
 from tritium.core.statistics import ModelStatistics
-from tritium.errors import ConfigError, TritiumError
+from tritium.errors import TritiumError
 from tritium.execution.completions import Completions
 from tritium.execution.cores import available_cores
 from tritium.execution.launcher import Launcher
-from tritium.execution.process import WorkerPlan
 from tritium.execution.thread import ThreadInstance
 from tritium.execution.worker_group import WorkerGroup
+from tritium.execution.worker_plan import WorkerPlan
 from tritium.repository.prepare import (
     Draft,
     Prepared,
@@ -34,12 +34,12 @@ from tritium.repository.prepare import (
     finish,
 )
 from tritium.repository.scan import ModelEntry
+from tritium.repository.worker_parameters import plan_for, refuse_in_threads
 from tritium.scheduling.direct import DirectPolicy
 from tritium.scheduling.dynamic_batcher import DynamicBatcher
 from tritium.scheduling.policy import BatchPolicy
 from tritium.scheduling.runner import BatchRunner
 
-EXECUTION_TIMEOUT_PARAMETER = "TRITIUM_EXECUTION_TIMEOUT_SECS"
 _INSTALLS = 8  # environments that are made at the same time
 
 
@@ -52,6 +52,7 @@ class LoadOptions:
     worker_stopped_limit_s: float
     debug_errors: bool = False
     terminal: bool = False
+    execution_timeout_s: float | None = None  # where a model says nothing
 
 
 class ModelLoader:
@@ -114,11 +115,7 @@ class ModelLoader:
         self, entry: ModelEntry, version: int, backend: ThreadBackend, prepared: Prepared
     ) -> Model:
         config = prepared.config
-        if EXECUTION_TIMEOUT_PARAMETER in config.parameters:
-            raise ConfigError(
-                f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name}: backend '{backend.name}' runs "
-                "in threads, which cannot be ended; remove the parameter"
-            )
+        refuse_in_threads(config, backend.name)
         names = instance_names(config)
         threads = max(1, available_cores() // len(names))
         instances = [
@@ -136,9 +133,7 @@ class ModelLoader:
         runner = BatchRunner(
             self._policy(config), instances, statistics, output_reshape=output_reshape(config)
         )
-        return Model(
-            config, version, runner, statistics, document_of(config), prepared.labels, lambda: True, lambda: 0
-        )
+        return Model(config, version, runner, statistics, document_of(config), prepared.labels, lambda: True)
 
     async def _load_in_workers(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
@@ -152,11 +147,9 @@ class ModelLoader:
             prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
             config = prepared.config
             args = await asyncio.to_thread(_arguments, entry, version, backend, config)
-            limit_s = _timeout_s(config)
-            plan = replace(
-                plan,
-                args=args,
-                execution_timeout_s=backend.execution_timeout_s if limit_s is None else limit_s,
+            limit_s = self._options.execution_timeout_s
+            plan = plan_for(
+                replace(plan, args=args), config, backend.execution_timeout_s if limit_s is None else limit_s
             )
             names = instance_names(config)
             if self._options.terminal:  # one reads from it, and may take its time there
@@ -174,9 +167,16 @@ class ModelLoader:
             unavailable=group.refusal,
         )
         group.attach(runner.wake, runner.fail_pending)
-        document = document_of(config)
         return Model(
-            config, version, runner, statistics, document, prepared.labels, group.ready, group.restarts
+            config,
+            version,
+            runner,
+            statistics,
+            document_of(config),
+            prepared.labels,
+            is_ready=group.ready,
+            restarts=group.restarts,
+            usage=group.usage,
         )
 
     async def _worker_plan(
@@ -239,19 +239,3 @@ def _initialize_args(entry: ModelEntry, version: int, config: ModelConfig) -> di
         "model_version": str(version),
         "model_name": config.name,
     }
-
-
-def _timeout_s(config: ModelConfig) -> float | None:
-    parameter = config.parameters.get(EXECUTION_TIMEOUT_PARAMETER)
-    if parameter is None:
-        return None
-    try:
-        seconds = float(parameter.string_value)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e6:
-        raise ConfigError(
-            f"parameter '{EXECUTION_TIMEOUT_PARAMETER}' of {config.name} is '{parameter.string_value}'; "
-            "write a number of seconds greater than 0"
-        )
-    return seconds

@@ -7,7 +7,7 @@ from tritium.core.interfaces import Batch, Outcome
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.errors import WorkerDiedError
-from tritium.execution.flights import Flights
+from tritium.execution.flights import Flights, Retry
 from tritium.worker_root.tritium_worker.board import SLOTS
 
 DIED = WorkerDiedError("the worker died")
@@ -59,7 +59,7 @@ def test_a_single_request_that_ran_in_the_crash_fails_and_the_others_are_kept_in
     current, running = tower.send(1)
     _, second = tower.send(3)
     _, third = tower.send(1)
-    tower.flights.crash(current, DIED, retry=True)
+    tower.flights.crash(current, DIED, retry=Retry.NEIGHBOURS)
     assert [(batch, outcome.responses[0].error) for batch, outcome in tower.done] == [(running, DIED)]
     assert [flight.batch for flight in tower.flights.release()] == [second, third]
 
@@ -67,14 +67,14 @@ def test_a_single_request_that_ran_in_the_crash_fails_and_the_others_are_kept_in
 def test_neighbours_in_a_crashed_batch_run_once_more_alone_and_are_answered_together() -> None:
     tower = Tower()
     current, batch = tower.send(3)
-    tower.flights.crash(current, DIED, retry=True)
+    tower.flights.crash(current, DIED, retry=Retry.NEIGHBOURS)
     assert tower.done == []
     ids = []
     for flight, request in zip(tower.flights.release(), batch.requests, strict=True):
         assert flight.batch.requests == [request]
         ids.append(tower.flights.depart(flight))
     tower.flights.arrive(ids[2], answers(1))
-    tower.flights.crash(ids[0], DIED, retry=True)  # the poisonous one, alone this time
+    tower.flights.crash(ids[0], DIED, retry=Retry.NEIGHBOURS)  # the poisonous one, alone this time
     (kept,) = tower.flights.release()
     tower.flights.arrive(tower.flights.depart(kept), answers(1))
     ((finished, outcome),) = tower.done
@@ -85,7 +85,7 @@ def test_neighbours_in_a_crashed_batch_run_once_more_alone_and_are_answered_toge
 def test_without_retry_the_whole_batch_that_ran_fails() -> None:
     tower = Tower()
     current, _ = tower.send(2)
-    tower.flights.crash(current, DIED, retry=False)
+    tower.flights.crash(current, DIED, retry=Retry.NONE)
     assert [response.error for response in tower.done[0][1].responses] == [DIED, DIED]
 
 
@@ -93,7 +93,7 @@ def test_everything_can_be_failed_flying_or_held() -> None:
     tower = Tower()
     tower.send(1)
     _, held = tower.send(2)
-    tower.flights.crash(1, DIED, retry=True)
+    tower.flights.crash(1, DIED, retry=Retry.NEIGHBOURS)
     tower.flights.fail_all(DIED)
     assert [batch for batch, _ in tower.done][1] is held
     assert len(tower.flights) == 0
@@ -148,7 +148,7 @@ def test_a_crash_fails_what_senders_have_not_answered() -> None:
     flight_id, batch = tower.send(2)
     tower.flights.respond(flight_id, 1, InferenceResponse(), final=True)
     tower.flights.arrive(flight_id, left_open(2, 0, 1))
-    tower.flights.crash(0, DIED, retry=True)
+    tower.flights.crash(0, DIED, retry=Retry.NEIGHBOURS)
     assert batch.requests[0].stream.closed
     assert len(tower.flights) == 0
 
@@ -157,7 +157,7 @@ def test_a_batch_that_has_answered_in_part_is_not_run_again() -> None:
     tower = Tower()
     flight_id, _ = tower.send(2)
     tower.flights.respond(flight_id, 0, InferenceResponse(), final=False)
-    tower.flights.crash(flight_id, DIED, retry=True)
+    tower.flights.crash(flight_id, DIED, retry=Retry.NEIGHBOURS)
     assert [response.error for response in tower.done[0][1].responses] == [DIED, DIED]
     assert tower.flights.release() == []
 
@@ -166,7 +166,7 @@ def test_a_worker_that_ran_batches_side_by_side_loses_all_of_them() -> None:
     tower = Tower()
     for _ in range(3):
         tower.send(1)
-    tower.flights.crash(None, DIED, retry=True)
+    tower.flights.crash(None, DIED, retry=Retry.NEIGHBOURS)
     assert len(tower.done) == 3
     assert tower.flights.release() == []
 

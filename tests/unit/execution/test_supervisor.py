@@ -79,7 +79,3 @@ def test_starts_and_successes_of_a_healthy_model_change_nothing() -> None:
     breaker.record_start()
     breaker.record_success()
     assert breaker.state is BreakerState.CLOSED
-
-
-def test_every_crash_is_counted() -> None:
-    assert crashed(7).restarts == 7

@@ -44,7 +44,7 @@ async def loaded(directory: Path, max_queue_size: int = 10) -> Model:
 def test_a_model_that_is_loaded_serves_and_stops(tmp_path: Path) -> None:
     async def scenario() -> None:
         model = await loaded(write_model(tmp_path, "m"))
-        assert (model.config.name, model.version, model.is_ready(), model.restarts()) == ("m", 1, True, 0)
+        assert (model.config.name, model.version, model.is_ready(), model.restarts()) == ("m", 1, True, {})
         assert model.document["backend"] == "doubling"
         answers = Answers()
         model.enqueue(request(tensor([[3.0]]), answers=answers), 0)

@@ -47,6 +47,8 @@ ABANDON = 13  # from: {"call"}: its responses are no longer wanted
 ASK = 14  # from: {"id", "what", ...}; answered by TOLD
 TOLD = 15  # to: {"id", ...}, with "error": [code, text] if it failed
 METRIC = 16  # from: {"metric", "op", "value"}; not answered
+CHECK = 17  # to: is the model ready; answered by CHECKED, at any time
+CHECKED = 18  # from: {"ready"}, with "why" if it is not
 
 FINAL = 1  # no response follows this one
 EMPTY = 2  # there is no response, only the end
@@ -131,6 +133,11 @@ class FrameReader:
     def __init__(self) -> None:
         self._partial = bytearray()  # a frame that has begun and not ended
         self._need = 0  # its whole length, 0 while unknown
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self._partial)
 
     def feed(self, chunk: memoryview) -> Iterator[Tuple[int, memoryview]]:
         """(kind, body) of each frame that ``chunk`` completes; bodies are views, valid while held."""

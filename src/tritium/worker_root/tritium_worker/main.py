@@ -28,6 +28,7 @@ from tritium_worker.inbox import Inbox
 from tritium_worker.model_host import ModelHost
 from tritium_worker.oneflow_host import OneFlowHost
 from tritium_worker.process import PROCESS
+from tritium_worker.readiness import Readiness
 from tritium_worker.side_by_side import SideBySide
 
 _HOSTS: Dict[str, Type[ModelHost]] = {"python": ModelHost, "oneflow": OneFlowHost}
@@ -41,9 +42,11 @@ class Worker:
         self._board = board
         self._host: Optional[ModelHost] = None
         self._executor: Optional[Executor] = None
+        self._readiness = Readiness(lambda: self._host, channel)
         self._inbox = Inbox(
             channel,
             {
+                frames.CHECK: self._readiness.on_check,
                 frames.RELEASE: channel.release,
                 frames.REPLY: lambda body: self.calls.on_reply(body),
                 frames.TOLD: lambda body: self.calls.on_told(body),
@@ -105,7 +108,7 @@ class Worker:
         self._executor = Executor(host, self._channel, self._board, message["args"]["model_instance_name"])
         gc.collect()
         gc.freeze()  # what is loaded stays; collections look at requests only
-        return {"concurrent": host.is_async}
+        return {"concurrent": host.is_async, "checks": host.has_is_ready}
 
     def _stop(self) -> None:
         error = self._host.finalize() if self._host is not None else None

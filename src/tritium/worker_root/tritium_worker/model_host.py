@@ -56,6 +56,7 @@ class ModelHost:
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self.decoupled = False  # any number of responses for a request, all by its sender
         self.is_async = False  # ``execute`` is a coroutine function
+        self.has_is_ready = False
 
     def load(self) -> None:
         """Import the file as ``<version>.<stem>``, with its version and model directories on ``sys.path``.
@@ -114,6 +115,7 @@ class ModelHost:
                 self._model.initialize(dict(args))
             self._execute = getattr(self._model, "execute", None)
             self.is_async = inspect.iscoroutinefunction(self._execute)
+            self.has_is_ready = callable(getattr(self._model, "is_ready", None))
             policy = json.loads(args.get("model_config", "{}")).get("model_transaction_policy", {})
             self.decoupled = bool(policy.get("decoupled", False))
         except BaseException as error:
@@ -146,6 +148,22 @@ class ModelHost:
         except BaseException as error:
             raise self._failures.host_error(error) from error
         return self._checked(responses, requests)
+
+    def is_ready(self) -> bool:
+        """What the model's own ``is_ready`` says; callable from any thread.
+
+        Raises:
+            HostError: it raised, or is a coroutine function.
+        """
+        try:
+            ready = self._model.is_ready()
+            if not inspect.isawaitable(ready):
+                return bool(ready)
+        except BaseException as error:
+            raise self._failures.host_error(error) from error
+        if inspect.iscoroutine(ready):
+            ready.close()
+        raise _internal(f"is_ready of model '{self._name}' must return a bool and not be a coroutine")
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the model's coroutines: one for its life, for the connections it keeps."""
