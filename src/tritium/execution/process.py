@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from tritium.core.interfaces import Batch, ModelAccess, Outcome, WorkerUsage
 from tritium.errors import (
     DeadlineExceededError,
@@ -161,6 +163,7 @@ class ProcessInstance:
             frames.RESULT: self._on_result,
             frames.RESPONSE: self._on_response,
             frames.CHECKED: self._check.on_checked,
+            frames.EXHAUSTED: self._on_exhausted,
         }
         worker = await spawn(
             lambda: self.name, self._plan, self._launcher, handlers=handlers, on_end=self._on_end
@@ -294,6 +297,9 @@ class ProcessInstance:
             self._drained.set()
 
     # -- when the process has served enough --
+
+    def _on_exhausted(self, body: memoryview) -> None:
+        self._recycle_if(msgspec.json.decode(body)["why"])
 
     def _on_size(self, resident_bytes: int) -> None:
         if self._recycler is not None:

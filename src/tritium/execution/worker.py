@@ -27,6 +27,7 @@ logger = logging.getLogger("tritium.worker")
 _RECEIVE_BYTES = 1 << 17
 _IOV_MAX = 512
 _JOIN_BYTES = 16384
+_SHOWN_CHARS = 4000  # of an error
 _LEVELS = {"VERBOSE": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
 
 
@@ -113,7 +114,8 @@ class Worker:
         if "error" in answer:
             if trace := answer.get("traceback"):
                 logger.error("%s, worker %d: %s", self.name, self.pid, trace)
-            raise error_of(*answer["error"])
+            code, text = answer["error"]
+            raise error_of(code, _cut(text))
         return answer
 
     def queue(self, buffers: list[Buffer]) -> None:
@@ -277,6 +279,14 @@ class Worker:
         else:
             reason, text = EndReason.EXIT, f"exited with status {status}"
         return WorkerEnd(reason, text + wrote if self._native else text, text + wrote)
+
+
+def _cut(text: str) -> str:
+    """The beginning and the end of a text that is too long for a client; the log has all of it."""
+    if len(text) <= _SHOWN_CHARS:
+        return text
+    head, tail = _SHOWN_CHARS * 2 // 3, _SHOWN_CHARS // 4
+    return f"{text[:head]} ... ({len(text) - head - tail} characters left out) ... {text[-tail:]}"
 
 
 def _rest(buffers: list[Buffer], sent: int) -> list[Buffer]:

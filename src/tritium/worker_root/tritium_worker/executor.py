@@ -89,6 +89,7 @@ class Executor:
         else:
             self._replies.report(traceback.format_exc(), self._about(batch))
             part = self._replies.error_part(TritonError.INTERNAL, f"{type(error).__name__}: {error}")
+        self._replies.note(error)
         return [part if self._unanswered(batch.requests, i) else self._replies.state_part(frames.OPEN)
                 for i in range(batch.count)]  # fmt: skip
 

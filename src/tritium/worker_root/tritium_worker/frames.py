@@ -49,6 +49,7 @@ TOLD = 15  # to: {"id", ...}, with "error": [code, text] if it failed
 METRIC = 16  # from: {"metric", "op", "value"}; not answered
 CHECK = 17  # to: is the model ready; answered by CHECKED, at any time
 CHECKED = 18  # from: {"ready"}, with "why" if it is not
+EXHAUSTED = 19  # from: {"why"}: this process should be replaced when it has answered what it has
 
 FINAL = 1  # no response follows this one
 EMPTY = 2  # there is no response, only the end

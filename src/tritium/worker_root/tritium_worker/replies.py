@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import traceback
 from typing import Collection, Optional
@@ -42,6 +43,7 @@ class Replies:
             return self._channel.encode_tensors(outputs, meta)
         except Exception as failed:
             self.report(traceback.format_exc())
+            self.note(failed)
             return self.error_part(TritonError.INTERNAL, f"{type(failed).__name__}: {failed}")
 
     def error_part(self, code: int, text: str) -> Part:
@@ -64,3 +66,9 @@ class Replies:
     def report(self, text: str, about: str = "") -> None:
         """A traceback for the server's log; ``about`` says of what, if the server cannot know."""
         self._channel.send_control(frames.FAILURE, {"about": about, "traceback": text})
+
+    def note(self, error: BaseException) -> None:
+        """Ask to be replaced if ``error``, or its source, says that this process leaked too much."""
+        source = error.__cause__ or error
+        if isinstance(source, OSError) and source.errno == errno.EMFILE:
+            self._channel.send_control(frames.EXHAUSTED, {"why": "has no file descriptors left"})
