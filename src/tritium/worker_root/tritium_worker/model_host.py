@@ -163,7 +163,7 @@ class ModelHost:
             raise self._failures.host_error(error) from error
         if inspect.iscoroutine(ready):
             ready.close()
-        raise _internal(f"is_ready of model '{self._name}' must return a bool and not be a coroutine")
+        raise _internal(f"is_ready of model '{self.name}' must return a bool and not be a coroutine")
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the model's coroutines: one for its life, for the connections it keeps."""
