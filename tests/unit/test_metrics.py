@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.builders import FakeScheduler, echo_config, model, request
-from tritium.core.interfaces import Batch, Outcome
+from tritium.core.interfaces import Batch, Outcome, WorkerUsage
 from tritium.core.response import InferenceResponse
 from tritium.core.statistics import FailureReason
 from tritium.metrics import CpuMetrics, prometheus_text
@@ -135,3 +135,16 @@ def test_metrics_of_the_machine_follow_those_of_the_models(proc: Proc) -> None:
     found = lines([], cpu=CpuMetrics())
     assert "# TYPE nv_cpu_memory_used_bytes gauge" in found
     assert len(lines([])) < len(found)
+
+
+def test_workers_have_restarts_by_reason_and_what_they_use() -> None:
+    hosted = model(echo_config("m"))
+    hosted.restarts = lambda: {"exit": 2, "oom": 0}
+    hosted.usage = lambda: [WorkerUsage("m_0", 1.5, 4096)]
+    found = lines([hosted, model(echo_config("in_threads"))])
+    assert [line for line in found if line.startswith("tritium_")] == [
+        'tritium_worker_restarts_total{model="m",reason="exit",version="1"} 2',
+        'tritium_worker_restarts_total{model="m",reason="oom",version="1"} 0',
+        'tritium_worker_cpu_seconds_total{instance="m_0",model="m",version="1"} 1.50',
+        'tritium_worker_resident_memory_bytes{instance="m_0",model="m",version="1"} 4096',
+    ]

@@ -14,14 +14,10 @@ class RecycleLimits:
 
 
 class Recycler:
-    """Counts what one worker after the other has served."""
+    """Counts what one worker has served."""
 
     def __init__(self, limits: RecycleLimits) -> None:
         self._limits = limits
-        self._requests = 0
-
-    def started(self) -> None:
-        """A new worker begins."""
         self._requests = 0
 
     def answered(self, requests: int) -> str | None:

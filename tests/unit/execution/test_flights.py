@@ -182,3 +182,35 @@ def test_a_slot_stays_with_its_request_while_that_is_open() -> None:
         seen.update(tower.flights.flying(flight_id).slots)
         tower.flights.arrive(flight_id, answers(500))
     assert not seen & set(kept)
+
+
+def test_an_idempotent_request_runs_once_more_and_no_more() -> None:
+    tower = Tower()
+    current, batch = tower.send(1)
+    tower.flights.crash(current, DIED, retry=Retry.ALL)
+    assert tower.done == []
+    (again,) = tower.flights.release()
+    assert again.batch is batch
+    current = tower.flights.depart(again)
+    tower.flights.crash(current, DIED, retry=Retry.ALL)
+    ((failed, outcome),) = tower.done
+    assert failed is batch
+    assert outcome.responses[0].error is DIED
+
+
+def test_idempotent_requests_that_ran_side_by_side_all_run_once_more() -> None:
+    tower = Tower()
+    tower.send(1)
+    tower.send(2)
+    tower.flights.crash(None, DIED, retry=Retry.ALL)
+    assert tower.done == []
+    assert [len(flight.batch.requests) for flight in tower.flights.release()] == [1, 1, 1]
+
+
+def test_nothing_that_ran_in_the_crash_is_run_again_where_that_is_not_wanted() -> None:
+    tower = Tower()
+    current, batch = tower.send(2)
+    tower.flights.crash(current, DIED, retry=Retry.NONE)
+    ((failed, outcome),) = tower.done
+    assert failed is batch
+    assert [response.error for response in outcome.responses] == [DIED, DIED]
