@@ -399,3 +399,31 @@ def test_a_models_directories_do_not_hide_the_workers_own_modules(make_host: Hos
     host = opened(make_host, "import json\n" + IDENTITY, {"json.py": "raise RuntimeError('hidden')"})
     assert len(host.execute([request()])) == 1
     assert sys.path.index(str(host._model_dir)) > 0
+
+
+def initialized(make_host: HostFactory, is_ready: str) -> ModelHost:
+    host = opened(make_host, f"class TritonPythonModel:\n    {is_ready}\n")
+    host.initialize({})
+    return host
+
+
+@pytest.mark.parametrize(("value", "ready"), [("True", True), ("0", False), ("None", False)])
+def test_a_model_may_say_whether_it_is_ready(make_host: HostFactory, value: str, ready: bool) -> None:
+    host = initialized(make_host, f"def is_ready(self): return {value}")
+    assert host.has_is_ready
+    assert host.is_ready() is ready
+
+
+@pytest.mark.parametrize(
+    ("is_ready", "text"),
+    [
+        ("def is_ready(self): raise ValueError('the database is away')", "ValueError: the database is away"),
+        ("async def is_ready(self): return True", "must return a bool and not be a coroutine"),
+    ],
+)
+def test_an_is_ready_that_fails_is_told(make_host: HostFactory, is_ready: str, text: str) -> None:
+    assert text in failure_of(initialized(make_host, is_ready).is_ready).text
+
+
+def test_a_model_without_is_ready_is_not_asked(make_host: HostFactory) -> None:
+    assert not initialized(make_host, "pass").has_is_ready
