@@ -176,6 +176,10 @@ def restarts(server: ServerProcess, model: str, reason: str) -> int:
     return int(server.metrics()[name])
 
 
+def wait_until_logged(server: ServerProcess, text: str) -> None:
+    wait_until(lambda: text in server.output(), LIMIT_S, f"the log says {text!r}")
+
+
 def pid_of(reply: Reply) -> int:
     return int(reply.json["parameters"]["pid"])
 
@@ -197,8 +201,8 @@ def test_what_a_model_prints_is_in_the_log_with_its_instance_and_stream(
     write_python_model(repository, "talk", PRINTING)
     server = start_server(repository)
     assert server.infer("talk", infer_json([1])).status == 200
-    wait_until(lambda: "talk_0 stderr: to stderr" in server.output(), LIMIT_S, "the line is in the log")
-    wait_until(lambda: "talk_0 stdout: to stdout" in server.output(), LIMIT_S, "the line is in the log")
+    wait_until_logged(server, "talk_0 stderr: to stderr")
+    wait_until_logged(server, "talk_0 stdout: to stdout")
     shown = server.output()
     assert re.search(r'^I.*"talk_0 stdout: printed in initialize"$', shown, re.MULTILINE)
     assert re.search(r'^I.*"talk_0 stdout: to stdout\\u001b\[31m"$', shown, re.MULTILINE)
@@ -214,10 +218,9 @@ def test_the_last_words_of_a_worker_that_dies_are_not_lost(
     reply = server.infer("talk", infer_json([2]))
     assert reply.status == 503
     assert reply.error == "worker of 'talk_0' died while it ran this request: it exited with status 3"
-    shown = server.output()
-    assert '"talk_0 stdout: not ended"' in shown
-    assert '"talk_0 stderr: ValueError: the last words in /some/where/file.py"' in shown
-    assert "exited with status 3 after it wrote: ValueError: the last words in file.py; restart" in shown
+    wait_until_logged(server, '"talk_0 stdout: not ended"')
+    wait_until_logged(server, '"talk_0 stderr: ValueError: the last words in /some/where/file.py"')
+    wait_until_logged(server, "status 3 after it wrote: ValueError: the last words in file.py; restart")
     server.assert_three_ok()
 
 
@@ -315,7 +318,7 @@ def test_workers_are_recycled_by_requests_and_no_request_is_lost(
     assert set(statuses) == {200}
     counts = {reason: restarts(server, "tired", reason) for reason in ("exit", "signal", "load", "timeout")}
     assert set(counts.values()) == {0}
-    assert "has answered 20 requests; it is replaced" in server.output()
+    wait_until_logged(server, "has answered 20 requests; it is replaced")
     server.assert_three_ok()
 
 
@@ -352,7 +355,7 @@ def test_a_parameter_with_a_wrong_value_is_a_load_error(
 ) -> None:
     write_python_model(repository, "wrong", PLAIN, extra=parameter(name, value))
     server = start_server(repository, "--no-exit-on-error")
-    wait_until(lambda: text in server.output(), LIMIT_S, "the error is shown")
+    wait_until_logged(server, text)
     assert not server.ready("wrong")
 
 
@@ -419,7 +422,7 @@ def test_a_model_that_says_that_it_is_not_ready_is_not(
     marker = repository / "moody" / "1" / how
     marker.touch()
     wait_until(lambda: not server.ready("moody"), LIMIT_S, "it is not ready")
-    assert "model instance 'moody_0' says that it is not ready" in server.output()
+    wait_until_logged(server, "model instance 'moody_0' says that it is not ready")
     assert server.infer("moody", infer_json([0])).status == 200  # it can still be asked
     if how != "hang":
         marker.unlink()

@@ -35,7 +35,7 @@ def test_a_crash_looks_as_the_page_says(server: ServerProcess) -> None:
     assert "ValueError: values must not be above 1000" in json.loads(typed(TOO_LARGE, server))["error"]
     assert json.loads(typed(FATAL, server)) == DIED
     died = "worker of 'fragile_0' exited with status 3 after it wrote: fatal: thirteen was asked; restart in"
-    assert died in server.output()
+    wait_until(lambda: died in server.output(), 30, "the end is logged")
     ready = PAGE.command("fragile/ready")
     wait_until(lambda: typed(ready, server).strip() == "200", 30, "it is ready again")
     shown = typed(PAGE.command("tritium_worker"), server)
