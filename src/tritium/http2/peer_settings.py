@@ -23,14 +23,20 @@ _MAX_MAX_FRAME_BYTES = (1 << 24) - 1
 
 
 def apply_settings(payload: memoryview, flow: SendFlow, streams: Mapping[int, Http2Stream]) -> None:
-    """Apply the parameters in order. Those that bound what only a client would send are of no interest.
+    """Apply the parameters; windows last, for what they let go has to obey the others.
+
+    Those that bound what only a client would send are of no interest.
 
     Raises:
         Http2ConnectionError: a value is not allowed.
     """
+    window = flow.initial_window
     for name, value in parse_settings(payload):
         if name == INITIAL_WINDOW_SIZE:
-            _set_initial_window(value, flow, streams)
+            if value > MAX_WINDOW:
+                text = f"SETTINGS_INITIAL_WINDOW_SIZE is {value}"
+                raise Http2ConnectionError(Http2Code.FLOW_CONTROL_ERROR, text)
+            window = value
         elif name == MAX_FRAME_SIZE:
             if not MIN_MAX_FRAME_BYTES <= value <= _MAX_MAX_FRAME_BYTES:
                 raise Http2ConnectionError(Http2Code.PROTOCOL_ERROR, f"SETTINGS_MAX_FRAME_SIZE is {value}")
@@ -39,11 +45,11 @@ def apply_settings(payload: memoryview, flow: SendFlow, streams: Mapping[int, Ht
             raise Http2ConnectionError(Http2Code.PROTOCOL_ERROR, f"SETTINGS_ENABLE_PUSH is {value}")
         elif name == HEADER_TABLE_SIZE and value < DEFAULT_TABLE_BYTES:
             flow.block_prefix = TABLE_EMPTIED  # we never use the table, and have to say that we obey
+    if window != flow.initial_window:
+        _set_initial_window(window, flow, streams)
 
 
 def _set_initial_window(value: int, flow: SendFlow, streams: Mapping[int, Http2Stream]) -> None:
-    if value > MAX_WINDOW:
-        raise Http2ConnectionError(Http2Code.FLOW_CONTROL_ERROR, f"SETTINGS_INITIAL_WINDOW_SIZE is {value}")
     change = value - flow.initial_window
     flow.initial_window = value
     for stream in [*streams.values()]:

@@ -275,6 +275,18 @@ def test_a_client_that_forbids_the_header_table_is_obeyed() -> None:
     assert client.has(h2.events.StreamEnded, 3)
 
 
+def test_what_a_wider_window_lets_go_obeys_the_other_settings_of_its_frame() -> None:
+    client = H2Client(Server(settled=False))
+    client.h2.update_settings({4: 0})
+    client.h2.send_headers(1, REQUEST)
+    client.h2.send_data(1, b"x", end_stream=True)
+    client.exchange()
+    client.h2.update_settings({4: 1000, 1: 0})
+    client.exchange()
+    assert client.body(1) == b"x"
+    assert client.has(h2.events.StreamEnded, 1)
+
+
 def test_a_long_header_block_is_sent_in_frames_that_the_client_takes() -> None:
     block = encode_fields([(b":status", b"200"), (b"long", b"x" * 40_000)])
     client = H2Client(Server(lambda noted: noted.stream.send_headers(block, end=True), settled=False))
