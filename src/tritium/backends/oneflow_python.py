@@ -46,11 +46,11 @@ def oneflow_python_backend(settings: Mapping[str, str]) -> BackendChoice:
 
     def choose(config: ModelConfig, model_path: Path) -> Engine:
         _check_engine(config)
-        if (model_path / GRAPH).is_file():
-            return oneflow_runtime(environment)
-        _check_pickle(config, model_path, allowed=allowed)
+        graph = (model_path / GRAPH).is_file()
+        if not graph:
+            _check_pickle(config, model_path, allowed=allowed)
         check_environment(environment, f"model '{config.name}' is run by OneFlow itself")
-        return _module_backend(environment)
+        return oneflow_runtime(environment) if graph else _module_backend(environment)
 
     return BackendChoice(BACKEND, choose)
 
