@@ -66,7 +66,7 @@ def refused(kind: type[TritiumError], path: Path, config: ModelConfig = CONFIG, 
 def test_a_pickle_is_refused_and_the_error_says_why_and_names_the_flag(
     settings: dict[str, str], tmp_path: Path, environment: str
 ) -> None:
-    words = refused(UnsupportedError, model(tmp_path), environment=environment, **settings)
+    words = refused(UnsupportedError, model(tmp_path), CONFIG, environment=environment, **settings)
     assert "1/model/pickled_data is a pickle, and reading a pickle runs whatever code is in it" in words
     assert "--backend-config=oneflow_python,allow-pickle=true" in words
 
