@@ -24,6 +24,7 @@ from tests.harness.pages import Page, typed
 from tests.harness.server import ServerProcess
 from tests.oneflow import environment
 from tritium.backends import openvino
+from tritium.cli.backend_settings import parse_backend_config
 from tritium.environments.oneflow import VARIABLE
 
 pytest.importorskip("onnx", reason="onnx holds the translation")
@@ -61,9 +62,11 @@ def check(directory: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 def test_both_languages_type_the_same() -> None:
     assert PAGE.blocks == Page("oneflow.zh.md").blocks
-    first, second = PAGE.commands("tritium serve ")
+    first, pickles, fallback = PAGE.commands("tritium serve ")
     assert first == "tritium serve --model-repository models"
-    assert second == f"{first} --cpu-fallback"
+    assert pickles == f"{first} --backend-config=oneflow_python,allow-pickle=true"
+    assert parse_backend_config(pickles.partition("--backend-config=")[2])[2] == "true"
+    assert fallback == f"{first} --cpu-fallback"
 
 
 @pytest.mark.slow
@@ -104,7 +107,7 @@ def test_the_configuration_of_the_page_fits_the_graph(directory: Path, tmp_path:
     [
         ("instance_group { kind: KIND_GPU }", "Change kind to KIND_CPU"),
         (command('key: "engine"'), "there is no such environment; type: tritium env oneflow"),
-        ('backend: "oneflow_python"', "unable to find backend library for backend 'oneflow_python'"),
+        ('backend: "oneflow_python"', "there is no such environment; type: tritium env oneflow"),
     ],
 )
 def test_what_the_page_calls_refused_is_refused_with_that_advice(
@@ -117,6 +120,16 @@ def test_what_the_page_calls_refused_is_refused_with_that_advice(
     done = check(tmp_path)
     assert done.returncode == 1
     assert told in done.stdout
+
+
+def test_a_pickle_is_refused_and_the_command_of_the_page_named(tmp_path: Path) -> None:
+    model = tmp_path / "models" / "eager"
+    (model / "1" / "model").mkdir(parents=True)
+    (model / "1" / "model" / "pickled_data").write_bytes(b"")
+    (model / "config.pbtxt").write_text('backend: "oneflow_python"\n')
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert command("allow-pickle").partition(" models ")[2].strip() in done.stdout
 
 
 def test_the_accelerator_of_the_page_is_taken(directory: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ What the worker does with a graph is in ``worker_root/tritium_worker/oneflow_hos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -57,14 +57,9 @@ class OneFlowReader:
 
 def oneflow_runtime(environment: OneFlowEnvironment) -> WorkerBackend:
     """The engine that runs graphs in ``environment``."""
-
-    def interpreter(config: ModelConfig, model_dir: Path) -> Interpreter:
-        check_environment(environment, f"model '{config.name}' is run by OneFlow's own runtime")
-        return Interpreter((str(environment.python),))
-
     return WorkerBackend(
         "oneflow",
-        interpreter,
+        oneflow_interpreter(environment),
         host="oneflow",
         default_filename="model",
         reader=OneFlowReader(environment),
@@ -72,6 +67,16 @@ def oneflow_runtime(environment: OneFlowEnvironment) -> WorkerBackend:
         load_timeout_s=LOAD_TIMEOUT_S,
         execution_timeout_s=EXECUTION_TIMEOUT_S,
     )
+
+
+def oneflow_interpreter(environment: OneFlowEnvironment) -> Callable[[ModelConfig, Path], Interpreter]:
+    """What runs the workers of any model: the interpreter of ``environment``, if all of it is there."""
+
+    def interpreter(config: ModelConfig, model_dir: Path) -> Interpreter:
+        check_environment(environment, f"model '{config.name}' is run by OneFlow's own runtime")
+        return Interpreter((str(environment.python),))
+
+    return interpreter
 
 
 def _check_parameters(config: ModelConfig) -> None:

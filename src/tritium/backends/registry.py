@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from tritium.backends.api import Backend
 from tritium.backends.oneflow_engines import oneflow_backend
+from tritium.backends.oneflow_python import oneflow_python_backend
 from tritium.backends.onnxruntime import OnnxRuntimeBackend
 from tritium.backends.python import python_backend
 from tritium.errors import InvalidArgumentError
@@ -18,6 +19,7 @@ Settings = Mapping[str, str]  # of one backend: key and value of each --backend-
 
 _BUILT_IN: Mapping[str, Callable[[Settings], Backend]] = {
     "oneflow": oneflow_backend,
+    "oneflow_python": oneflow_python_backend,
     "onnxruntime": lambda settings: OnnxRuntimeBackend(),
     "python": python_backend,
 }

@@ -52,6 +52,12 @@ _WORKS = {
     ("oneflow", "environment"): _Setting(
         "the directory with OneFlow's own runtime, as `tritium env oneflow --dir` made it", _path
     ),
+    ("oneflow_python", "environment"): _Setting("the same for models of the backend oneflow_python", _path),
+    ("oneflow_python", "allow-pickle"): _Setting(
+        "true: read models that are pickles, which runs whatever code is in them; false (the default): "
+        "refuse them",
+        _one_of("true", "false"),
+    ),
     ("python", "executable"): _Setting(
         "the interpreter of python models, a path or a name on PATH; without it, the server's", _path
     ),

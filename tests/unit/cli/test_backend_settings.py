@@ -56,3 +56,10 @@ def test_every_setting_is_explained() -> None:
         "max_batch_size of models that batch and do not say how much",
     ) in explain()
     assert all(meaning for _, meaning in explain())
+
+
+def test_pickles_are_allowed_by_one_word_only() -> None:
+    allowed = ("oneflow_python", "allow-pickle", "true")
+    assert parse_backend_config("oneflow_python,allow-pickle=true") == allowed
+    with pytest.raises(ValueError, match="expected one of true, false for allow-pickle, got 'yes'"):
+        parse_backend_config("oneflow_python,allow-pickle=yes")

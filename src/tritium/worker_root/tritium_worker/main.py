@@ -27,11 +27,16 @@ from tritium_worker.executor import Executor
 from tritium_worker.inbox import Inbox
 from tritium_worker.model_host import ModelHost
 from tritium_worker.oneflow_host import OneFlowHost
+from tritium_worker.oneflow_module_host import OneFlowModuleHost
 from tritium_worker.process import PROCESS
 from tritium_worker.readiness import Readiness
 from tritium_worker.side_by_side import SideBySide
 
-_HOSTS: Dict[str, Type[ModelHost]] = {"python": ModelHost, "oneflow": OneFlowHost}
+_HOSTS: Dict[str, Type[ModelHost]] = {
+    "python": ModelHost,
+    "oneflow": OneFlowHost,
+    "oneflow_python": OneFlowModuleHost,
+}
 
 
 class Worker:

@@ -64,16 +64,12 @@ class ModelHost:
         Raises:
             HostError: there is no such file, it fails to import, or it has no class.
         """
-        version_dir = os.path.join(self._model_dir, self.version)
-        path = os.path.join(version_dir, self._filename)
+        path = os.path.join(self._model_dir, self.version, self._filename)
         if not os.path.isfile(path):
             raise _internal(f"Python model file not found in '{self._shown_path}'")
-        for directory in (version_dir, self._model_dir):
-            if directory not in sys.path:
-                sys.path.append(directory)
-        PROCESS.version_dir = version_dir
+        self._let_import()
         try:
-            module = _import_file(path, self.version)
+            module = import_file(path, self.version)
         except BaseException as error:
             raise self._failures.host_error(error) from error
         if not hasattr(module, _CLASS_NAME):
@@ -185,6 +181,14 @@ class ModelHost:
             return self._failures.host_error(error).traceback
         return None
 
+    def _let_import(self) -> None:
+        """Put the version and model directories on ``sys.path``."""
+        version_dir = os.path.join(self._model_dir, self.version)
+        for directory in (version_dir, self._model_dir):
+            if directory not in sys.path:
+                sys.path.append(directory)
+        PROCESS.version_dir = version_dir
+
     def _checked(
         self, responses: Any, requests: Sequence[InferenceRequest]
     ) -> List[Optional[InferenceResponse]]:
@@ -244,7 +248,7 @@ def _internal(text: str) -> HostError:
     return HostError(TritonError.INTERNAL, text)
 
 
-def _import_file(path: str, version: str) -> ModuleType:
+def import_file(path: str, version: str) -> ModuleType:
     """The module at ``path`` as ``<version>.<stem>``, in a package that holds its siblings."""
     package = ModuleType(version)
     package.__path__ = [os.path.dirname(path)]

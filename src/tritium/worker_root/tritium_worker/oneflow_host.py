@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Protocol, Sequence
 
 import numpy as np
 
@@ -21,13 +21,20 @@ from tritium_worker.errors import HostError, TritonError
 from tritium_worker.logger import Logger
 from tritium_worker.model_host import ModelHost
 from tritium_worker.oneflow_batches import Batches
-from tritium_worker.oneflow_graph import CompiledGraph, Runtime, SavedGraph
+from tritium_worker.oneflow_graph import Runtime, SavedGraph
 from tritium_worker.request import InferenceRequest
 from tritium_worker.response import InferenceResponse
 from tritium_worker.tensor import Tensor
 
 _MAX_TEXT_CHARS = 600
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
+
+
+class Runner(Protocol):
+    """What runs arrays: a graph, or the graphs of several batch sizes."""
+
+    def run(self, arrays: Sequence[Any]) -> List[Any]:
+        """The results, in memory that the next run may overwrite."""
 
 
 class OneFlowHost(ModelHost):
@@ -38,8 +45,10 @@ class OneFlowHost(ModelHost):
     ) -> None:
         super().__init__(model_dir, version, filename, name, debug_errors=debug_errors)
         self._path = os.path.join(os.path.abspath(model_dir), version, filename)
-        self._graph: Optional[CompiledGraph] = None
-        self._batches: Optional[Batches] = None
+        self._graph: Optional[Runner] = None
+        self._batches: Optional[Runner] = None
+        self._input_names: List[str] = []
+        self._output_names: List[str] = []
         self._shapes: List[Any] = []
 
     def load(self) -> None:
@@ -56,13 +65,15 @@ class OneFlowHost(ModelHost):
             HostError: OneFlow refuses it.
         """
         settings = json.loads(args["oneflow"])
-        _use_cores(args.get("cores", ""))
+        use_cores(args.get("cores", ""))
         try:
             runtime = Runtime(settings["site_packages"])
             saved = SavedGraph(runtime, self._path, settings["inputs"], settings["outputs"])
             self._shapes = [shape for shape, _ in saved.inputs]
+            self._input_names = ["INPUT_%d" % index for index in range(len(saved.inputs))]
+            self._output_names = ["OUTPUT_%d" % index for index in range(len(settings["outputs"]))]
             if settings["max_batch_size"]:
-                self._batches = Batches(
+                batches = Batches(
                     saved.rows,
                     settings["max_batch_size"],
                     saved.inputs,
@@ -70,7 +81,8 @@ class OneFlowHost(ModelHost):
                     settings["memory_mb"] << 20,
                     lambda text: Logger.log_warn("model '%s': %s" % (self.name, _shortened(text))),
                 )
-                self._batches.run([np.zeros((1, *shape[1:]), dtype) for shape, dtype in saved.inputs])
+                batches.run([np.zeros((1, *shape[1:]), dtype) for shape, dtype in saved.inputs])
+                self._batches = batches
             else:
                 self._graph = saved.compile(saved.rows)
                 self._graph.run([np.zeros(shape, dtype) for shape, dtype in saved.inputs])
@@ -84,13 +96,13 @@ class OneFlowHost(ModelHost):
             A response per request, in order.
 
         Raises:
-            HostError: for all requests: OneFlow raised.
+            HostError: for all requests: OneFlow, or code of the model, raised.
         """
         try:
             if self._batches is not None:
                 return self._execute_together(requests, self._batches)
             return [self._execute_alone(request) for request in requests]
-        except Exception as error:
+        except BaseException as error:
             raise self._failed(error) from error
 
     def finalize(self) -> Optional[str]:
@@ -99,7 +111,7 @@ class OneFlowHost(ModelHost):
         return None
 
     def _execute_together(
-        self, requests: Sequence[InferenceRequest], batches: Batches
+        self, requests: Sequence[InferenceRequest], batches: Runner
     ) -> List[Optional[InferenceResponse]]:
         inputs = [self._inputs(request) for request in requests]
         joined = inputs[0] if len(inputs) == 1 else [np.concatenate(parts) for parts in zip(*inputs)]
@@ -108,29 +120,28 @@ class OneFlowHost(ModelHost):
         start = 0
         for arrays in inputs:
             stop = start + arrays[0].shape[0]
-            responses.append(_response([result[start:stop] for result in results]))
+            responses.append(self._response([result[start:stop] for result in results]))
             start = stop
         return responses
 
     def _execute_alone(self, request: InferenceRequest) -> InferenceResponse:
         assert self._graph is not None
         inputs = [array.reshape(shape) for array, shape in zip(self._inputs(request), self._shapes)]
-        return _response([np.atleast_1d(result.copy()) for result in self._graph.run(inputs)])
+        return self._response([np.atleast_1d(result.copy()) for result in self._graph.run(inputs)])
 
     def _inputs(self, request: InferenceRequest) -> List[Any]:
         by_name = {tensor.name(): tensor for tensor in request.inputs()}
-        return [by_name["INPUT_%d" % index].as_numpy() for index in range(len(self._shapes))]
+        return [by_name[name].as_numpy() for name in self._input_names]
 
-    def _failed(self, error: Exception) -> HostError:
+    def _response(self, results: Sequence[Any]) -> InferenceResponse:
+        return InferenceResponse([Tensor(name, result) for name, result in zip(self._output_names, results)])
+
+    def _failed(self, error: BaseException) -> HostError:
         failure = self._failures.host_error(error)
         text = _shortened(self._failures.without_server_paths(str(error)))
         return HostError(
             TritonError.INTERNAL, "OneFlow: %s: %s" % (type(error).__name__, text), failure.traceback
         )
-
-
-def _response(results: Sequence[Any]) -> InferenceResponse:
-    return InferenceResponse([Tensor("OUTPUT_%d" % index, result) for index, result in enumerate(results)])
 
 
 def _shortened(text: str) -> str:
@@ -140,7 +151,7 @@ def _shortened(text: str) -> str:
     return " ".join(telling or lines)[:_MAX_TEXT_CHARS]
 
 
-def _use_cores(cores: str) -> None:
+def use_cores(cores: str) -> None:
     """Keep this process, and the threads that OneFlow starts on import, to ``cores`` ("0,1"; empty for all).
 
     Nothing else limits what OneFlow takes: neither its own setting nor OMP_NUM_THREADS.
