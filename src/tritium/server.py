@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from tritium.core.custom_metrics import CustomMetrics
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
-from tritium.errors import TritiumError
+from tritium.errors import InvalidArgumentError, TritiumError
 from tritium.repository.index import IndexEntry
 from tritium.repository.lifecycle import VersionState
 from tritium.repository.manager import ModelRepositoryManager
@@ -125,6 +125,22 @@ class InferenceServer:
             UnavailableError: a repository cannot be read.
         """
         return await self.models.index(ready_only=ready_only)
+
+    def models_with_statistics(self, name: str = "", number: int | None = None) -> list[Model]:
+        """The ready models that a question for statistics is about: all, those of a name, or one version.
+
+        Raises:
+            InvalidArgumentError: there is none of this name or version.
+        """
+        models = self.models.ready_models(name or None)
+        if name and not models:
+            raise InvalidArgumentError(f"requested model '{name}' is not available")
+        if number is None:
+            return models
+        chosen = [model for model in models if model.version == number]
+        if not chosen:
+            raise InvalidArgumentError(f"requested model version is not available for model '{name}'")
+        return chosen
 
     def infer(self, model: Model, request: InferenceRequest) -> None:
         """Run ``request``, which ``model.check`` has accepted; the answer comes through ``request.stream``.

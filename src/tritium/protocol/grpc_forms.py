@@ -74,7 +74,10 @@ class GrpcForm:
             if length >= _SHORT:
                 return None
             end = position + 2 + length
-            identity = message[position + 2 : end].decode("utf-8", "strict") if length else ""
+            try:
+                identity = message[position + 2 : end].decode()
+            except UnicodeDecodeError:
+                return None  # reading it anew says what is wrong with it
             position = end
         if len(message) - position != self._size or not message.startswith(self._rest, position):
             return None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from tritium.core.tensor import Buffer
-from tritium.errors import InvalidArgumentError
 from tritium.frontends.grpc.call import GrpcCall
 from tritium.frontends.grpc.model_infer import ModelInfer
 from tritium.frontends.grpc.service import Streaming, Unary
@@ -83,16 +82,7 @@ class InferenceService:
 
     def _model_statistics(self, call: GrpcCall, message: Buffer) -> None:
         asked = messages.read("ModelStatisticsRequest", message)
-        version = version_number(asked.version)
-        models = self._server.models.ready_models(asked.name or None)
-        if asked.name and not models:
-            raise InvalidArgumentError(f"requested model '{asked.name}' is not available")
-        if version is not None:
-            models = [model for model in models if model.version == version]
-            if not models:
-                raise InvalidArgumentError(
-                    f"requested model version is not available for model '{asked.name}'"
-                )
+        models = self._server.models_with_statistics(asked.name, version_number(asked.version))
         call.respond(messages.statistics(models))
 
     async def _index(self, message: Buffer) -> bytes:

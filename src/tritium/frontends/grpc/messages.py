@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable
 
 from tritium.core.tensor import Buffer
+from tritium.frontends.coding import DamagedError, TooLargeError, deflate, inflate
 from tritium.frontends.grpc.status import GrpcError, GrpcStatus
 from tritium.http2.stream import Http2Stream
 
 PREFIX = struct.Struct(">BI")
 PREFIX_BYTES = 5
-_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-_LEVEL = 1  # tensors gain little from more, and cost much
-_CHUNK_BYTES = 1 << 20
 
 
 class MessageReader:
@@ -91,32 +88,14 @@ def decompress(message: Buffer, coding: str | None, limit: int) -> bytes:
     """
     if coding is None:
         raise GrpcError(GrpcStatus.INTERNAL, "Compression bit set but no encoding configured")
-    decoder = zlib.decompressobj(_WINDOW_BITS[coding])
-    parts: list[bytes] = []
-    size = 0
-    rest: Buffer = message
     try:
-        while not decoder.eof:
-            part = decoder.decompress(rest, _CHUNK_BYTES)
-            rest = decoder.unconsumed_tail
-            size += len(part)
-            if size > limit:
-                raise GrpcError(GrpcStatus.RESOURCE_EXHAUSTED, "Decompressed message larger than max")
-            parts.append(part)
-            if not part and not rest:
-                break
-    except zlib.error:
-        raise _damaged() from None
-    if not decoder.eof or decoder.unused_data:
-        raise _damaged()
-    return b"".join(parts)
-
-
-def _damaged() -> GrpcError:
-    return GrpcError(GrpcStatus.INTERNAL, "Decompression failed due to data error")
+        return inflate(message, coding, limit)
+    except TooLargeError:
+        raise GrpcError(GrpcStatus.RESOURCE_EXHAUSTED, "Decompressed message larger than max") from None
+    except DamagedError:
+        raise GrpcError(GrpcStatus.INTERNAL, "Decompression failed due to data error") from None
 
 
 def compress(message: Buffer, coding: str) -> bytes:
     """A message for the compressed flag."""
-    encoder = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS[coding])
-    return encoder.compress(message) + encoder.flush()
+    return b"".join(deflate([message], coding))

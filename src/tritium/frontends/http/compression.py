@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-
 from tritium.core.tensor import Buffer
 from tritium.errors import InvalidArgumentError
+from tritium.frontends.coding import WINDOW_BITS, DamagedError, TooLargeError, inflate
 from tritium.frontends.http.body import too_large
-
-_WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-_LEVEL = 1  # tensors gain little from more, and cost much
-_CHUNK_BYTES = 1 << 20
 
 
 def decompress(body: Buffer, coding: str, limit: int) -> bytes:
@@ -20,34 +15,12 @@ def decompress(body: Buffer, coding: str, limit: int) -> bytes:
         InvalidArgumentError: it is corrupt or cut short.
         HttpRefusal: it is larger than ``limit`` bytes.
     """
-    decoder = zlib.decompressobj(_WINDOW[coding])
-    parts: list[bytes] = []
-    size = 0
-    rest: Buffer = body
     try:
-        while not decoder.eof:
-            part = decoder.decompress(rest, _CHUNK_BYTES)
-            rest = decoder.unconsumed_tail
-            size += len(part)
-            if size > limit:
-                raise too_large(size, limit)
-            parts.append(part)
-            if not part and not rest:
-                break
-    except zlib.error as error:
+        return inflate(body, coding, limit)
+    except TooLargeError as error:
+        raise too_large(error.size, limit) from None
+    except DamagedError as error:
         raise InvalidArgumentError(f"request body is not valid {coding}: {error}") from None
-    if not decoder.eof or decoder.unused_data:
-        detail = "data follow its end" if decoder.eof else "it is cut short"
-        raise InvalidArgumentError(f"request body is not valid {coding}: {detail}")
-    return b"".join(parts)
-
-
-def compress(buffers: list[Buffer], coding: str) -> list[Buffer]:
-    """The encoded body."""
-    encoder = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW[coding])
-    parts: list[Buffer] = [encoder.compress(buffer) for buffer in buffers]
-    parts.append(encoder.flush())
-    return parts
 
 
 def preferred_coding(accept: bytes) -> str | None:
@@ -59,7 +32,7 @@ def preferred_coding(accept: bytes) -> str | None:
     for item in accept.decode("latin-1").split(","):
         coding, _, parameters = item.strip().lower().partition(";")
         weight = _weight(parameters)
-        if coding.strip() in ("identity", *_WINDOW) and weight > best_weight:
+        if coding.strip() in ("identity", *WINDOW_BITS) and weight > best_weight:
             best, best_weight = coding.strip(), weight
     return None if best == "identity" else best
 

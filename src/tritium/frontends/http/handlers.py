@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tritium.errors import InvalidArgumentError, TritiumError
+from tritium.errors import TritiumError
 from tritium.frontends.http.exchange import JSON, TEXT, Exchange, HttpRefusal
 from tritium.frontends.http.generate import GenerateCall
 from tritium.frontends.http.head import RequestHead
@@ -97,15 +97,7 @@ class HttpApi:
         _respond_json(exchange, self._server.model(route.model, route.version).document)
 
     def _model_stats(self, route: Route, exchange: Exchange) -> None:
-        models = self._server.models.ready_models(route.model or None)
-        if route.model and not models:
-            raise InvalidArgumentError(f"requested model '{route.model}' is not available")
-        if route.version is not None:
-            models = [model for model in models if model.version == route.version]
-            if not models:
-                raise InvalidArgumentError(
-                    f"requested model version is not available for model '{route.model}'"
-                )
+        models = self._server.models_with_statistics(route.model, route.version)
         _respond_json(exchange, documents.statistics(models))
 
     def _own(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tritium.core.model import Model
 from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
-from tritium.frontends.http.compression import compress
+from tritium.frontends.coding import deflate
 from tritium.frontends.http.exchange import BINARY, JSON, TEXT, Exchange
 from tritium.frontends.http.replies import respond_error
 from tritium.protocol.json_codec import ResponseFormat, encode_infer_response
@@ -108,7 +108,7 @@ class InferReply:
                 self._send(document, binary)
                 return
             extra, kind = _described(document, binary)
-            encoded = await asyncio.to_thread(compress, [document, *binary], self._coding)
+            encoded = await asyncio.to_thread(deflate, [document, *binary], self._coding)
             extra += b"Content-Encoding: %b\r\n" % self._coding.encode()
             self._exchange.respond(200, encoded, content_type=kind, extra=extra)
         except Exception as error:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritium.errors import InvalidArgumentError
-from tritium.frontends.http.compression import compress, decompress, preferred_coding
+from tritium.frontends.coding import deflate as compress
+from tritium.frontends.http.compression import decompress, preferred_coding
 from tritium.frontends.http.exchange import HttpRefusal
 
 CODINGS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
