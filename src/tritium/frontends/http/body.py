@@ -33,7 +33,7 @@ class RequestBody:
         self._limit = limit
         self._chunk_limit = chunk_limit
         self._chunks: list[bytes] = []
-        self._target: bytearray | None = None
+        self._target: memoryview | None = None
         self._filled = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -61,17 +61,15 @@ class RequestBody:
                 "or larger HTTP chunks.",
             )
 
-    def go_direct(self, first: memoryview) -> None:
-        """Receive an announced body, which begins with ``first``, into one buffer."""
-        assert self.announced is not None
-        self._target = bytearray(self.announced)
-        self._filled = self.size = len(first)
-        self._target[: self._filled] = first
+    def go_direct(self, target: memoryview, filled: int) -> None:
+        """Receive an announced body into ``target``, which is as long and has its first ``filled`` bytes."""
+        self._target = target
+        self._filled = self.size = filled
 
     def space(self) -> memoryview:
         """Where the next bytes go."""
         assert self._target is not None
-        return memoryview(self._target)[self._filled :]
+        return self._target[self._filled :]
 
     def received(self, count: int) -> bool:
         """``count`` bytes were written into ``space``; whether the body is whole."""

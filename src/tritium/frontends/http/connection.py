@@ -105,15 +105,15 @@ class HttpConnection(asyncio.BufferedProtocol):
         """``nbytes`` were read into that buffer."""
         parser, clock = self._parser, self._clock
         clock.progress = self._shared.now_s()
-        if parser.direct:
-            parser.received(nbytes)
-        elif not self._closing:
-            try:
+        try:
+            if parser.direct:
+                parser.received(nbytes)
+            elif not self._closing:
                 parser.feed(self._shared.scratch, self._shared.view, nbytes)
-            except HttpRefusal as refusal:
-                if not self._closing:
-                    self._refuse(refusal)
-                return
+        except HttpRefusal as refusal:
+            if not self._closing:
+                self._refuse(refusal)
+            return
         if clock.request is None and (parser.mid_head or parser.awaiting_body is not None):
             clock.request = clock.progress
 
@@ -248,8 +248,10 @@ class HttpConnection(asyncio.BufferedProtocol):
                 transport.close()
         elif clock.request is not None:
             self._sweep_request(now_s, clock.request)
-        elif not self._exchanges and now_s - clock.progress > options.idle_timeout_s:
-            transport.close()
+        elif not self._exchanges:
+            self._parser.rest()
+            if now_s - clock.progress > options.idle_timeout_s:
+                transport.close()
 
     def _sweep_request(self, now_s: float, began_s: float) -> None:
         options, body = self._shared.options, self._parser.awaiting_body

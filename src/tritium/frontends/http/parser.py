@@ -15,6 +15,7 @@ from tritium.core.tensor import Buffer
 from tritium.frontends.http.body import RequestBody
 from tritium.frontends.http.exchange import Exchange, HttpRefusal
 from tritium.frontends.http.head import HeadCache, RequestHead
+from tritium.frontends.http.repeated import MAX_BYTES, RepeatedRequest, new_buffer
 from tritium.options import HttpOptions
 
 MAX_TARGET_BYTES = 8192
@@ -67,7 +68,8 @@ class RequestParser:
         self._received = 0  # bytes of the head, and of a chunked body as it was sent, so far
         self._began = False  # a request began in the piece that is being parsed
         self.awaiting_body: RequestBody | None = None
-        self.direct = False  # the body is received past the parser
+        self._repeated: RepeatedRequest | None = None  # what is likely to come after a large request
+        self.direct = False  # what comes is received past the parser
         self.mid_head = False
         self._reset_head()
 
@@ -96,7 +98,7 @@ class RequestParser:
             if head is None:
                 head = self._parse_head(raw)
             # A request without a length has been handed over, or its body goes through httptools.
-            position = self._take_body(head, view, end, size) if head is not None else end
+            position = self._take_body(raw, head, view, end, size) if head is not None else end
             if position < 0:
                 return
 
@@ -117,32 +119,65 @@ class RequestParser:
         self._head = self.awaiting_body = None
         return head
 
-    def _take_body(self, head: RequestHead, view: memoryview, start: int, size: int) -> int:
+    def _take_body(self, raw: bytes, head: RequestHead, view: memoryview, start: int, size: int) -> int:
         """Take the body that begins at ``start``: where the next request begins, -1 if none may follow."""
         length = head.length or 0
         stop = start + length
         if stop <= size:
             more = self._owner.on_request(head, bytes(view[start:stop]) if length else b"")
             return stop if more else -1
-        self._head = head
-        self.awaiting_body = RequestBody(length, limit=self._options.max_input_bytes, chunk_limit=0)
-        self.awaiting_body.go_direct(view[start:size])
-        self.direct = True
+        target = new_buffer(length)
+        target[: size - start] = view[start:size]
+        self._go_direct(head, target, size - start)
+        if self._heads.find(raw) is head and length <= MAX_BYTES:
+            self._repeated = RepeatedRequest(raw, head)
         return size
 
+    def _go_direct(self, head: RequestHead, target: memoryview, filled: int) -> None:
+        self._head = head
+        self.awaiting_body = RequestBody(len(target), limit=self._options.max_input_bytes, chunk_limit=0)
+        self.awaiting_body.go_direct(target, filled)
+        self.direct = True
+
     def space(self) -> memoryview:
-        """Where the rest of a body that goes past the parser is to be written."""
-        assert self.awaiting_body is not None
-        return self.awaiting_body.space()
+        """Where what goes past the parser is to be written."""
+        if self.awaiting_body is not None:
+            return self.awaiting_body.space()
+        assert self._repeated is not None
+        return self._repeated.space()
 
     def received(self, count: int) -> None:
-        """``count`` bytes were written there."""
+        """``count`` bytes were written there.
+
+        Raises:
+            HttpRefusal: as ``feed``.
+        """
+        if self.awaiting_body is None and (count := self._begin_repeated(count)) < 0:
+            return
         body, head = self.awaiting_body, self._head
         assert body is not None and head is not None
         if body.received(count):
-            self.direct = False
+            self.direct = self._repeated is not None
             self.awaiting_body = self._head = None
             self._owner.on_request(head, body.take())
+
+    def _begin_repeated(self, count: int) -> int:
+        """Bytes of the body in the first piece of the expected request; -1 if another one came instead."""
+        repeated = self._repeated
+        assert repeated is not None
+        piece, body = repeated.take(count)
+        if body is not None:
+            self._go_direct(repeated.head, body, 0)
+            return count - repeated.head_bytes
+        self._repeated, self.direct = None, False
+        copy = bytearray(piece)
+        self.feed(copy, memoryview(copy), count)
+        return -1
+
+    def rest(self) -> None:
+        """Hold no memory for what may come: nothing did for some time."""
+        if self._repeated is not None:
+            self._repeated.rest()
 
     def _parse(self, piece: memoryview) -> None:
         self._began = False

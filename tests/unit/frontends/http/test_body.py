@@ -27,7 +27,7 @@ def test_a_body_of_one_piece_is_not_copied() -> None:
 
 def test_an_announced_body_is_received_into_its_own_buffer() -> None:
     collected = body(6)
-    collected.go_direct(memoryview(b"ab"))
+    collected.go_direct(memoryview(bytearray(b"ab....")), 2)
     whole = []
     for piece in (b"c", b"def"):
         collected.space()[: len(piece)] = piece
@@ -38,7 +38,7 @@ def test_an_announced_body_is_received_into_its_own_buffer() -> None:
 
 def test_there_is_no_space_beyond_what_was_announced() -> None:
     collected = body(6)
-    collected.go_direct(memoryview(b"ab"))
+    collected.go_direct(memoryview(bytearray(b"ab....")), 2)
     assert len(collected.space()) == 4
 
 

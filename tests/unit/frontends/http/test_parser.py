@@ -144,6 +144,47 @@ def test_a_long_body_does_not_pass_through_the_scratch_buffer() -> None:
     assert client.requests[1] == KNOWN[GET]
 
 
+LARGE = b"POST /large HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
+
+
+def test_a_large_request_that_is_repeated_is_received_into_one_buffer() -> None:
+    client, bodies = Client(), [bytes([turn]) * 100_000 for turn in range(3)]
+    client.send(LARGE + bodies[0])
+    for body in bodies[1:]:
+        assert client.parser.direct
+        assert len(client.parser.space()) == len(LARGE) + len(body)
+        client.send(LARGE + body)
+    assert [body for _, _, body in client.requests] == bodies
+    assert client.planned == 1
+
+
+@pytest.mark.parametrize("other", [*KNOWN, LARGE.replace(b"large", b"small") + bytes(100_000)])
+@pytest.mark.parametrize("cut", [1, 20, len(LARGE) + 1])
+def test_after_a_large_request_any_other_may_come_in_any_pieces(other: bytes, cut: int) -> None:
+    client, large = Client(), LARGE + bytes(100_000)
+    client.send(large, other[:cut], other[cut:], large, large[:cut], large[cut:] + other)
+    alone = Client()
+    alone.send(large, other, large, large, other)
+    assert client.requests == alone.requests
+    assert len(client.requests) == 5
+
+
+def test_what_follows_a_large_request_may_be_refused() -> None:
+    client = Client()
+    client.send(LARGE + bytes(100_000))
+    with pytest.raises(HttpRefusal):
+        client.send(b"nonsense\r\n\r\n")
+
+
+def test_no_memory_is_held_for_a_request_that_may_come() -> None:
+    client = Client()
+    client.send(LARGE + bytes(100_000))
+    held = client.parser.space()
+    assert client.parser.space() is held
+    client.parser.rest()
+    assert client.parser.space() is not held
+
+
 def test_headers_are_by_lower_case_name_and_the_query_is_cut_off() -> None:
     client = Client()
     client.send(b"GET /v2/ec%68o?x=/y HTTP/1.1\r\nX-ONE: a b \r\nx-two:\r\n\r\n")
