@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.reference import UnavailableError, reason_in
+from tritium.errors import UnsupportedError
+from tritium.export.oneflow import to_onnx
 
 MLP_INPUT_WIDTH = 512
 MLP_LAYER_WIDTH = 1024
@@ -144,6 +146,25 @@ parameters { key: "intra_op_thread_count" value { string_value: "1" } }
     copy = repository / name / "1" / "model.onnx"
     shutil.copyfile(_example_network(), copy)
     return copy
+
+
+def write_translated_style(repository: Path, name: str) -> Path:
+    """The example that OneFlow saved, with two instances of one thread; returns its translation to ONNX.
+
+    Raises:
+        UnavailableError: the onnx package is missing.
+    """
+    example = _EXAMPLES / "model_repository" / "fast_neural_style"
+    shutil.copytree(example, repository / name)
+    with (repository / name / "config.pbtxt").open("a") as config:
+        config.write("instance_group { count: 2 kind: KIND_CPU }\n")
+        config.write('parameters { key: "intra_op_thread_count" value { string_value: "1" } }\n')
+    network = repository.with_name(f"{repository.name}.onnx")
+    try:
+        network.write_bytes(to_onnx(example / "1" / "model").SerializeToString())
+    except UnsupportedError as error:
+        raise UnavailableError(str(error)) from error
+    return network
 
 
 def _write(repository: Path, name: str, config: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks import models, servers
 from benchmarks.comparison import Bar, Row, compared, in_turns, measured
@@ -98,7 +99,28 @@ def multi_style(bench: Bench) -> list[Row]:
     network = models.write_multi_style(repository, "multi_style")
     random = np.random.default_rng(seed=1)
     inputs = {name: random.random(shape, dtype=np.float32) for name, shape in models.STYLE_SHAPES.items()}
-    request = infer_request("multi_style", inputs, inputs["image"].nbytes)
+    return _against_bare(bench, "multi_style", repository, network, inputs, inputs["image"].nbytes)
+
+
+def translated_style(bench: Bench) -> list[Row]:
+    """The same for the example that OneFlow saved, against the ONNX model that it is translated to."""
+    repository = bench.repository("translated")
+    network = models.write_translated_style(repository, "fast_neural_style")
+    image = np.random.default_rng(seed=1).random((1, 3, 256, 256), dtype=np.float32) * 255
+    inputs = {"INPUT_0": image}
+    return _against_bare(bench, "fast_neural_style", repository, network, inputs, image.nbytes)
+
+
+def _against_bare(
+    bench: Bench,
+    model: str,
+    repository: Path,
+    network: Path,
+    inputs: Mapping[str, npt.NDArray[np.float32]],
+    answer_bytes: int,
+) -> list[Row]:
+    """A model of two one-thread instances at two clients, against ``session.run`` of its ONNX file."""
+    request = infer_request(model, inputs, answer_bytes)
     seconds = 2 * bench.seconds
     with servers.tritium(repository) as ours:
         mine, other = turns(
@@ -106,7 +128,7 @@ def multi_style(bench: Bench) -> list[Row]:
             lambda: socket_window(ours, request, concurrency=2, seconds=seconds),
             lambda: session_window(network, inputs, concurrency=2, seconds=seconds),
         )
-    what = "multi_style, 256x256, c=2, 2 x 1 thread: throughput against bare session.run"
+    what = f"{model}, 256x256, c=2, 2 x 1 thread: throughput against bare session.run"
     return [throughput_row(what, mine, other, Bar(0.95, "x"))]
 
 
@@ -167,6 +189,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "small": small_identity,
     "large": large_identity,
     "style": multi_style,
+    "translated": translated_style,
     "batching": dynamic_batching,
     "openvino": xrt_openvino,
     "start": start,
