@@ -43,8 +43,8 @@ loads each model as the server would and unloads it again. `--json` prints one J
 translated and by OneFlow's own runtime, on random inputs, and prints the largest difference relative to the
 largest element.
 
-Exit codes: 0 all models are fine; 1 a model is not, or its engines differ by more than 1e-4; 2 wrong usage, a
-directory that cannot be read, or no models in it.
+Exit codes: 0 all models are fine; 1 a model is not, or its engines differ by more than 1e-4
+(5e-3 in FP16); 2 wrong usage, a directory that cannot be read, or no models in it.
 """
 _ENV = """\
 ## tritium env

@@ -39,10 +39,19 @@ def test_inputs_have_the_models_shapes_and_types() -> None:
 
 
 def test_a_line_says_whether_the_engines_agree() -> None:
-    assert Comparison("m", 1, 1e-6, "OUTPUT_0").line().startswith("same m version 1: ")
-    far = Comparison("m", 1, 0.5, "OUTPUT_1")
+    assert Comparison("m", 1, 1e-6, output="OUTPUT_0").line().startswith("same m version 1: ")
+    far = Comparison("m", 1, 0.5, output="OUTPUT_1")
     assert "5.0e-01, in OUTPUT_1; expected at most 1e-04" in far.line()
     assert not far.fine
     assert (
         Comparison("m", 2, problem="no runtime").line() == "FAIL m version 2: cannot be verified: no runtime"
     )
+
+
+def test_the_output_that_is_furthest_beyond_its_limit_is_named() -> None:
+    half, single = np.array([1, 1], np.float16), np.array([1, 1], np.float32)
+    agreed = Comparison("m", 1).including("HALF", half + np.float16(0.002), half)
+    assert (agreed.fine, agreed.output) == (True, "HALF")
+    assert agreed.including("SINGLE", single + np.float32(1e-6), single) is agreed
+    apart = agreed.including("SINGLE", single + np.float32(0.002), single)
+    assert (apart.fine, apart.output, apart.limit) == (False, "SINGLE", 1e-4)
