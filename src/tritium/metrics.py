@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 
+from tritium.caching.interface import ResponseCache
 from tritium.core.custom_metrics import CustomMetrics, Series
 from tritium.core.model import Model
 from tritium.core.statistics import ModelStatistics
@@ -51,8 +52,36 @@ _COUNTERS: Sequence[tuple[str, str, Callable[[ModelStatistics], int]]] = (
 )
 
 
+_CACHE_COUNTERS: Sequence[tuple[str, str, Callable[[ModelStatistics], int]]] = (
+    (
+        "nv_cache_num_hits_per_model",
+        "Number of cache hits per model",
+        lambda s: s.cache_hit.count,
+    ),
+    (
+        "nv_cache_num_misses_per_model",
+        "Number of cache misses per model",
+        lambda s: s.cache_miss.count,
+    ),
+    (
+        "nv_cache_hit_duration_per_model",
+        "Total cache hit duration per model, in microseconds",
+        lambda s: s.cache_hit.ns // 1000,
+    ),
+    (
+        "nv_cache_miss_duration_per_model",
+        "Total cache miss (insert+lookup) duration per model, in microseconds",
+        lambda s: s.cache_miss.ns // 1000,
+    ),
+)
+
+
 def prometheus_text(
-    models: Sequence[Model], *, cpu: CpuMetrics | None = None, custom: CustomMetrics | None = None
+    models: Sequence[Model],
+    *,
+    cpu: CpuMetrics | None = None,
+    custom: CustomMetrics | None = None,
+    cache: ResponseCache | None = None,
 ) -> bytes:
     """All families, every ready model in each, labels in alphabetical order; then those of models."""
     lines: list[str] = []
@@ -74,12 +103,45 @@ def prometheus_text(
     lines += _family(name, "counter", "Number of times a worker process of the model ended and was replaced")
     for m in models:
         lines += [f"{name}{{{_labels(m, reason=reason)}}} {n}" for reason, n in m.restarts().items()]
+    if cache is not None:
+        lines += _cache_lines(models, cache)
     lines += _usage_lines(models)
     if cpu is not None:
         lines += cpu.lines()
     if custom is not None:
         lines += _custom_lines(custom)
     return ("\n".join(lines) + "\n").encode()
+
+
+def _cache_lines(models: Sequence[Model], cache: ResponseCache) -> Iterator[str]:
+    """Per model that may use the cache, and of the cache as a whole what it knows."""
+    cached = [m for m in models if m.config.response_cache is not None and m.config.response_cache.enable]
+    for name, help_text, value in _CACHE_COUNTERS:
+        yield from _family(name, "counter", help_text)
+        yield from (f"{name}{{{_labels(m)}}} {value(m.statistics)}" for m in cached)
+    counts = cache.counts
+    gauges: Sequence[tuple[str, str, float | None]] = (
+        ("nv_cache_util", "Cache utilization [0.0 - 1.0]", cache.utilisation),
+        ("nv_cache_num_entries", "Number of responses stored in response cache", cache.entries),
+        ("nv_cache_num_lookups", "Number of cache lookups in response cache", counts.lookups),
+        ("nv_cache_num_hits", "Number of cache hits in response cache", counts.hits),
+        ("nv_cache_num_misses", "Number of cache misses in response cache", counts.lookups - counts.hits),
+        ("nv_cache_num_evictions", "Number of cache evictions in response cache", counts.evictions),
+        (
+            "nv_cache_lookup_duration",
+            "Total cache lookup duration, in microseconds",
+            counts.lookup_ns // 1000,
+        ),
+        (
+            "nv_cache_insertion_duration",
+            "Total cache insertion duration, in microseconds",
+            counts.insertion_ns // 1000,
+        ),
+    )
+    for name, help_text, number in gauges:
+        if number is not None:
+            yield from _family(name, "gauge", help_text)
+            yield f"{name} {number}"
 
 
 def _usage_lines(models: Sequence[Model]) -> Iterator[str]:

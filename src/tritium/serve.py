@@ -13,6 +13,8 @@ import os
 import signal
 from collections.abc import Callable
 
+from tritium.caching.interface import ResponseCache
+from tritium.caching.settings import make_cache
 from tritium.errors import TritiumError, UnavailableError
 from tritium.execution.launcher import Launcher
 from tritium.execution.memory import settle
@@ -98,7 +100,10 @@ class Service:
     async def _serve(self) -> int:
         options = self._options
         peers = Peers()
-        manager = make_manager(options, self._launcher, peers)
+        cache = make_cache(options.cache_config)
+        if cache is not None:
+            await cache.open()
+        manager = make_manager(options, self._launcher, peers, cache)
         loading = asyncio.ensure_future(manager.load_all(options.startup_models))
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +117,7 @@ class Service:
             server_id=options.server_id,
             strict_readiness=options.strict_readiness,
             custom_metrics=peers.metrics,
+            cache=cache,
         )
         self._report_start(manager, server)
         if failed:
@@ -217,11 +223,15 @@ class Service:
             listener.abort()
         logger.info("All requests are answered, unloading models")
         await manager.stop()
+        if server.cache is not None:
+            await server.cache.close()
         timeout.cancel()
         return 0
 
 
-def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> ModelRepositoryManager:
+def make_manager(
+    options: ServerOptions, launcher: Launcher, peers: Peers, cache: ResponseCache | None = None
+) -> ModelRepositoryManager:
     """The models of the options' repositories, not loaded yet. Needs a running loop."""
     everywhere = options.backend_config.get("", {})
     prepare = PrepareOptions(
@@ -239,6 +249,7 @@ def make_manager(options: ServerOptions, launcher: Launcher, peers: Peers) -> Mo
             debug_errors=options.debug_errors,
             terminal=options.terminal,
             execution_timeout_s=options.execution_timeout_s,
+            cache=cache,
         ),
         launcher,
         peers,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
+from tritium.caching.interface import ResponseCache
 from tritium.core.custom_metrics import CustomMetrics
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
@@ -36,9 +37,11 @@ class InferenceServer:
         server_id: str,
         strict_readiness: bool,
         custom_metrics: CustomMetrics | None = None,
+        cache: ResponseCache | None = None,
     ) -> None:
         self.models = manager
         self.custom_metrics = CustomMetrics() if custom_metrics is None else custom_metrics
+        self.cache = cache
         self.id = server_id
         self.version = product_version()
         self.extensions = EXTENSIONS

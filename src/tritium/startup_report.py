@@ -104,7 +104,7 @@ def option_rows(options: ServerOptions, *, version: str, extensions: Sequence[st
         ("min_supported_compute_capability", "0.0"),
         ("strict_readiness", _bit(options.strict_readiness)),
         ("exit_timeout", f"{options.exit_timeout_s:g}"),
-        ("cache_enabled", "0"),
+        ("cache_enabled", _bit(bool(options.cache_config))),
     ]
 
 

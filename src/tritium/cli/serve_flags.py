@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tritium.cli import values
 from tritium.cli.backend_settings import merged, parse_backend_config
 from tritium.cli.settings import default_of, options_from
+from tritium.cli.triton_values import cache_config
 from tritium.options import ServerOptions
 
 
@@ -68,6 +69,9 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
         ServeFlag("--server-id", "server_id", "what the server calls itself at /v2", "NAME"),
         ServeFlag("--max-queue-size", "max_queue_size", "requests that may wait for one model", "N",
                   values.integer(1)),
+        ServeFlag("--cache-config", "cache_config",
+                  "a setting of the response cache, such as local,size=104857600 or redis,host=NAME; may be "
+                  "repeated", "CACHE,KEY=VALUE", cache_config, repeated=True),
         ServeFlag("--worker-stopped-limit-secs", "worker_stopped_limit_s",
                   "restart a worker process that has been stopped (SIGSTOP) for so long", "SECONDS",
                   values.seconds(0.1)),

@@ -9,7 +9,6 @@ from tritium.cli.triton_flag import NoEffect, Refused, Silences, TritonFlag, Wor
 
 _GRPC_POOL = NoEffect("nothing is kept for reuse: Python's own allocator does that")
 _TRACE = Refused("tracing is not offered by this version of tritium")
-_CACHE = "the response cache is not offered by this version of tritium"
 _POLL = (("poll", "polling is not offered by this version of tritium"),)
 _SAGEMAKER = NoEffect("the SageMaker endpoint is off")
 _VERTEX = NoEffect("the Vertex AI endpoint is off")
@@ -182,8 +181,9 @@ GROUPS: Mapping[str, tuple[TritonFlag, ...]] = {
                    "where shared libraries of repository agents are"),
     ),
     "Response cache": (
-        TritonFlag("cache-config", v.cache_config, Refused(_CACHE), "a setting of a cache"),
-        TritonFlag("cache-directory", v.text, NoEffect("there is no cache to look for"),
+        TritonFlag("cache-config", v.cache_config, Works("cache_config", repeated=True),
+                   "<cache>,<setting>=<value> sets up the cache local or redis; may be repeated"),
+        TritonFlag("cache-directory", v.text, NoEffect("caches are part of tritium"),
                    "where shared libraries of caches are"),
     ),
     "Rate limiter": (
@@ -222,8 +222,8 @@ GROUPS: Mapping[str, tuple[TritonFlag, ...]] = {
     "Deprecated": (
         TritonFlag("strict-model-config", v.boolean, Works("disable_auto_complete_config"),
                    "true as --disable-auto-complete-config", replaced_by="--disable-auto-complete-config"),
-        TritonFlag("response-cache-byte-size", v.size, Refused(_CACHE, allows=(0,)),
-                   "bytes of the response cache",
+        TritonFlag("response-cache-byte-size", v.cache_bytes, Works("cache_config", repeated=True),
+                   "bytes of the local response cache; 0 for none",
                    replaced_by="--cache-config"),
         TritonFlag("trace-file", v.text, _TRACE, "where traces are written", replaced_by="--trace-config"),
         TritonFlag("trace-level", v.trace_level, Refused(_TRACE.reason, allows=("OFF",)), "what to trace",

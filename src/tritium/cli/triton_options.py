@@ -112,6 +112,7 @@ def options_of(given: Sequence[Given]) -> ServerOptions:
     settings["log_silenced"] = frozenset(silenced)
     settings["model_config_name"] = settings.get("model_config_name") or None
     settings["backend_config"] = _backend_config(lists)
+    settings["cache_config"] = tuple(item for item in lists.get("cache_config", ()) if item is not None)
     return options_from(settings)
 
 

@@ -125,9 +125,25 @@ def setting(message: str, pattern: str) -> TritonParse:
 
 
 backend_config = parse_backend_config
-cache_config = setting(
+_cache_setting = setting(
     "No cache specified. --cache-config option format is <cache name>,<setting>=<value>", "[^,]+,[^=]+=.*"
 )
+
+
+def cache_config(value: str) -> tuple[str, str, str]:
+    """A cache's name, a setting of it, and the setting's value."""
+    _cache_setting(value)
+    cache, _, rest = value.partition(",")
+    name, _, given = rest.partition("=")
+    return cache, name, given
+
+
+def cache_bytes(value: str) -> tuple[str, str, str] | None:
+    """The size of a local cache as ``cache_config`` gives it; None for 0."""
+    count = size(value)
+    return ("local", "size", str(count)) if count else None
+
+
 host_policy = setting("--host-policy option format is '<policy name>,<setting>=<value>'", "[^,]+,[^=]+=.*")
 metrics_config = setting("--metrics-config option format is <setting>=<value>", "[^=]+=.*")
 rate_limit_resource = setting(

@@ -41,7 +41,6 @@ def _features(config: ModelConfig) -> Iterator[str]:
         "runtime": config.runtime,
         "model_operations.op_library_filename": config.model_operations
         and config.model_operations.op_library_filename,
-        "response_cache": config.response_cache and config.response_cache.enable,
         **{
             f"parameter {name}": name in config.parameters and config.backend != _PYTHON
             for name in _INTERPRETERS

@@ -55,6 +55,8 @@ class ModelStatistics:
     compute_input: Duration = field(default_factory=Duration)
     compute_infer: Duration = field(default_factory=Duration)
     compute_output: Duration = field(default_factory=Duration)
+    cache_hit: Duration = field(default_factory=Duration)  # lookups that found the response
+    cache_miss: Duration = field(default_factory=Duration)  # lookups that did not, and keeping it afterwards
     batches: dict[int, BatchStatistics] = field(default_factory=dict)
     failures: dict[FailureReason, int] = field(default_factory=lambda: dict.fromkeys(FailureReason, 0))
 
@@ -90,6 +92,13 @@ class ModelStatistics:
         compute_infer.ns += outcome.compute_infer_ns * succeeded
         compute_output.count += succeeded
         compute_output.ns += outcome.compute_output_ns * succeeded
+
+    def record_cache_hit(self, arrival_ns: int, began_ns: int, now_ns: int, *, wall_ms: int) -> None:
+        """Count a request that the cache answered: a success that no model ran."""
+        self.last_inference_ms = wall_ms
+        self.success.add(1, now_ns - arrival_ns)
+        self.queue.add(1, began_ns - arrival_ns)
+        self.cache_hit.add(1, now_ns - began_ns)
 
     def record_failure(self, reason: FailureReason, elapsed_ns: int) -> None:
         """Count a request that was accepted and not answered with outputs."""

@@ -63,8 +63,8 @@ def _model_statistics(name: str, version: int, found: ModelStatistics) -> Docume
             "compute_input": _duration(found.compute_input),
             "compute_infer": _duration(found.compute_infer),
             "compute_output": _duration(found.compute_output),
-            "cache_hit": _duration(Duration()),  # there is no response cache, so nothing is ever looked up
-            "cache_miss": _duration(Duration()),
+            "cache_hit": _duration(found.cache_hit),
+            "cache_miss": _duration(found.cache_miss),
         },
         "response_stats": {},
         "batch_stats": [_batch(size, found.batches[size]) for size in sorted(found.batches)],

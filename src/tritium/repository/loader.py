@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tritium.backends.api import BackendChoice, InstanceContext, ThreadBackend, WorkerBackend
+from tritium.caching.interface import ResponseCache
+from tritium.caching.key import KeyMaker, fingerprint_of
+from tritium.caching.scheduler import CachedScheduler
 from tritium.config.document import document_of
 from tritium.config.pbtxt import config_from_document
-from tritium.core.interfaces import ModelAccess
+from tritium.core.interfaces import ModelAccess, Scheduler
 from tritium.core.model import Model
 from tritium.core.model_config import ModelConfig
 from tritium.core.reshape import output_reshape
@@ -53,6 +56,7 @@ class LoadOptions:
     debug_errors: bool = False
     terminal: bool = False
     execution_timeout_s: float | None = None  # where a model says nothing
+    cache: ResponseCache | None = None
 
 
 class ModelLoader:
@@ -133,7 +137,10 @@ class ModelLoader:
         runner = BatchRunner(
             self._policy(config), instances, statistics, output_reshape=output_reshape(config)
         )
-        return Model(config, version, runner, statistics, document_of(config), prepared.labels, lambda: True)
+        scheduler = await self._with_cache(runner, entry, version, config, statistics)
+        return Model(
+            config, version, scheduler, statistics, document_of(config), prepared.labels, lambda: True
+        )
 
     async def _load_in_workers(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
@@ -170,7 +177,7 @@ class ModelLoader:
         return Model(
             config,
             version,
-            runner,
+            await self._with_cache(runner, entry, version, config, statistics),
             statistics,
             document_of(config),
             prepared.labels,
@@ -198,6 +205,24 @@ class ModelLoader:
             load_timeout_s=backend.load_timeout_s,
             native=backend.native,
         )
+
+    async def _with_cache(
+        self,
+        scheduler: Scheduler,
+        entry: ModelEntry,
+        version: int,
+        config: ModelConfig,
+        statistics: ModelStatistics,
+    ) -> Scheduler:
+        """``scheduler``, behind the server's cache if there is one and the model's responses may be kept."""
+        cache = self._options.cache
+        if cache is None or config.response_cache is None or not config.response_cache.enable:
+            return scheduler
+        fingerprint = await asyncio.to_thread(
+            fingerprint_of, document_of(config), entry.directory, version, shared=cache.shared
+        )
+        keys = KeyMaker(fingerprint, frozenset(output.name for output in config.output))
+        return CachedScheduler(scheduler, cache, keys, statistics)
 
     def _policy(self, config: ModelConfig) -> BatchPolicy:
         batching = config.dynamic_batching

@@ -41,6 +41,8 @@ class MetricsApi:
     def _show(self, exchange: Exchange) -> None:
         text = b""
         if exchange.head.path == "/metrics":
-            models = self._server.models
-            text = prometheus_text(models.ready_models(), cpu=self._cpu, custom=self._server.custom_metrics)
+            server = self._server
+            text = prometheus_text(
+                server.models.ready_models(), cpu=self._cpu, custom=server.custom_metrics, cache=server.cache
+            )
         exchange.respond(200, [text], content_type=CONTENT_TYPE)

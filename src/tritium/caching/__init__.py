@@ -1,0 +1,1 @@
+"""The response cache: what a model answered once is not computed again."""
