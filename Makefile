@@ -7,7 +7,7 @@ WEB_HOST ?= 127.0.0.1
 WEB_PORT ?= 8080
 CHROMIUM = chromium chromium-driver
 
-.PHONY: demo web serve test check bench bench-oneflow setup models browser clean
+.PHONY: demo web serve test check bench bench-oneflow setup models programs clean
 
 setup: $(VENV)/.ready
 
@@ -37,16 +37,20 @@ check: setup
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-# The page is tested in Debian's Chromium; where that cannot be installed those tests say that they are skipped.
-browser:
-	@have() { command -v chromium >/dev/null && command -v chromedriver >/dev/null; }; \
-	if ! have && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "installing Chromium for the tests of the page"; \
-	  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CHROMIUM) >/dev/null; \
+# The page is tested in Debian's Chromium, the shared response cache with Debian's Redis; where they cannot be
+# installed those tests say that they are skipped.
+programs:
+	@missing=""; \
+	command -v chromium >/dev/null && command -v chromedriver >/dev/null || missing="$(CHROMIUM)"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing for the tests: $$missing"; apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && exit 0; \
 	fi; \
-	have || echo "no Chromium, the tests of the page will be skipped; as root: apt-get install $(CHROMIUM)"
+	echo "some tests will be skipped; as root: apt-get install $$missing"
 
-test: check models browser
+test: check models programs
 	$(BIN)/python -m pytest
 
 bench-oneflow: setup

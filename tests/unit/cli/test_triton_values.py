@@ -102,7 +102,7 @@ def test_a_value_that_is_none_is_refused_in_tritons_words(
         (v.text, "", ""),
         (v.trace_level, "OFF", "OFF"),
         (v.pair("-", v.port, v.port), "1-2", (1, 2)),
-        (v.cache_config, "local,size=1", "local,size=1"),
+        (v.cache_config, "local,size=1", ("local", "size", "1")),
         (v.rate_limit_resource, "R:1:0", "R:1:0"),
     ],
 )
