@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tritium.core.model_config import DynamicBatching, ModelConfig, ModelInput, ModelOutput
+from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput
 from tritium.errors import ConfigError
 
 _INTERPRETERS = ("EXECUTION_ENV_PATH", "PYTHON_EXECUTABLE")  # of the python backend
@@ -21,8 +21,6 @@ def check_supported(config: ModelConfig) -> None:
         ConfigError: names every such field.
     """
     found = [*_features(config), *_tensor_features(config), *_instance_features(config)]
-    if config.dynamic_batching is not None:
-        found += _batching_features(config.dynamic_batching)
     if found:
         raise ConfigError(
             f"model '{config.name}' uses {', '.join(found)}, which this version of tritium does not support; "
@@ -69,17 +67,3 @@ def _instance_features(config: ModelConfig) -> Iterator[str]:
             yield f"passive of instance group '{group.name}'"
         if group.host_policy:
             yield f"host_policy of instance group '{group.name}'"
-
-
-def _batching_features(batching: DynamicBatching) -> list[str]:
-    found = []
-    if batching.priority_levels:
-        found.append("dynamic_batching.priority_levels")
-    if batching.priority_queue_policy:
-        found.append("dynamic_batching.priority_queue_policy")
-    if batching.preserve_ordering:
-        found.append("dynamic_batching.preserve_ordering")
-    policy = batching.default_queue_policy
-    if policy is not None and policy.default_timeout_microseconds:
-        found.append("dynamic_batching.default_queue_policy.default_timeout_microseconds")
-    return found

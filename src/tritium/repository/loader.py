@@ -16,7 +16,6 @@ from tritium.core.interfaces import ModelAccess
 from tritium.core.model import Model
 from tritium.core.model_config import ModelConfig
 from tritium.core.reshape import output_reshape
-from tritium.core.statistics import ModelStatistics
 from tritium.errors import TritiumError
 from tritium.execution.completions import Completions
 from tritium.execution.cores import available_cores
@@ -35,9 +34,7 @@ from tritium.repository.prepare import (
 )
 from tritium.repository.scan import ModelEntry
 from tritium.repository.worker_parameters import plan_for, refuse_in_threads
-from tritium.scheduling.direct import DirectPolicy
-from tritium.scheduling.dynamic_batcher import DynamicBatcher
-from tritium.scheduling.policy import BatchPolicy
+from tritium.scheduling.choice import scheduling_of
 from tritium.scheduling.runner import BatchRunner
 
 _INSTALLS = 8  # environments that are made at the same time
@@ -129,9 +126,14 @@ class ModelLoader:
             if result is not None:
                 await asyncio.gather(*(instance.stop() for instance in instances))
                 raise result
-        statistics = ModelStatistics()
+        scheduling = scheduling_of(config, self._options.max_queue_size)
+        statistics = scheduling.statistics
         runner = BatchRunner(
-            self._policy(config), instances, statistics, output_reshape=output_reshape(config)
+            scheduling.policy,
+            instances,
+            statistics,
+            output_reshape=output_reshape(config),
+            order=scheduling.order,
         )
         return Model(config, version, runner, statistics, document_of(config), prepared.labels, lambda: True)
 
@@ -158,12 +160,14 @@ class ModelLoader:
         except BaseException:
             await group.abandon()
             raise
-        statistics = ModelStatistics()
+        scheduling = scheduling_of(config, self._options.max_queue_size)
+        statistics = scheduling.statistics
         runner = BatchRunner(
-            self._policy(config),
+            scheduling.policy,
             group.instances,
             statistics,
             output_reshape=output_reshape(config),
+            order=scheduling.order,
             unavailable=group.refusal,
         )
         group.attach(runner.wake, runner.fail_pending)
@@ -197,19 +201,6 @@ class ModelLoader:
             self._options.worker_stopped_limit_s,
             load_timeout_s=backend.load_timeout_s,
             native=backend.native,
-        )
-
-    def _policy(self, config: ModelConfig) -> BatchPolicy:
-        batching = config.dynamic_batching
-        if batching is None:
-            return DirectPolicy(self._options.max_queue_size)
-        queue_policy = batching.default_queue_policy
-        return DynamicBatcher(
-            config.max_batch_size,
-            preferred_batch_sizes=batching.preferred_batch_size,
-            max_queue_delay_us=batching.max_queue_delay_microseconds,
-            max_queue_size=(queue_policy.max_queue_size if queue_policy else 0)
-            or self._options.max_queue_size,
         )
 
 
