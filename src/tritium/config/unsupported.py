@@ -11,7 +11,8 @@ from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput
 from tritium.errors import ConfigError
 
 _INTERPRETERS = ("EXECUTION_ENV_PATH", "PYTHON_EXECUTABLE")  # of the python backend
-_PYTHON = "python"
+_PYTHON = "python"  # is given requests, not batches
+_MADE_FROM_BATCHES = ("onnxruntime",)  # backends that ragged inputs, batch_input and batch_output are for
 
 
 def check_supported(config: ModelConfig) -> None:
@@ -32,8 +33,8 @@ def _features(config: ModelConfig) -> Iterator[str]:
     given = {
         "sequence_batching": config.sequence_batching,
         "ensemble_scheduling": config.ensemble_scheduling,
-        "batch_input": config.batch_input,
-        "batch_output": config.batch_output,
+        "batch_input": config.batch_input and config.backend not in _MADE_FROM_BATCHES,
+        "batch_output": config.batch_output and config.backend not in _MADE_FROM_BATCHES,
         "model_warmup": config.model_warmup,
         "model_repository_agents": config.model_repository_agents,
         "runtime": config.runtime,
@@ -55,7 +56,8 @@ def _tensor_features(config: ModelConfig) -> Iterator[str]:
             yield f"is_shape_tensor of '{tensor.name}'"
         if tensor.is_non_linear_format_io:
             yield f"is_non_linear_format_io of '{tensor.name}'"
-        if isinstance(tensor, ModelInput) and tensor.allow_ragged_batch:
+        ragged = isinstance(tensor, ModelInput) and tensor.allow_ragged_batch
+        if ragged and config.backend not in (*_MADE_FROM_BATCHES, _PYTHON):
             yield f"allow_ragged_batch of '{tensor.name}'"
 
 
