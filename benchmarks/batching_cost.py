@@ -1,7 +1,8 @@
 """What the dynamic batcher's decisions cost, the policy alone: microseconds of processor time per request.
 
-``python -m benchmarks.batching_cost`` prints the curve over the length of the queue and the number of priority
-levels, writes it to ``batching_cost.md`` and brings RESULTS.md up to date. Exit code 1: a bar does not hold.
+``python -m benchmarks.batching_cost`` prints the curve over the length of the queue and the number of
+priority levels, writes it to ``batching_cost.md`` and brings RESULTS.md up to date. Exit code 1: the bar does
+not hold.
 """
 
 from __future__ import annotations
@@ -105,6 +106,10 @@ def _requests(count: int, levels: int, dice: random.Random) -> list[InferenceReq
 
 def render(points: Sequence[Point]) -> str:
     """Markdown: a table, whose bars are the curve."""
+    method = (
+        f"Processor time of the policy alone for one request: it comes, is put into a batch of {BATCH}, and "
+        "leaves, while so many others wait. Every request has a time-out, and its shape is compared."
+    )
     longest = max(point.us for point in points)
     lines = [
         "## What batching decides, and what that costs",
@@ -113,8 +118,7 @@ def render(points: Sequence[Point]) -> str:
         "",
         *(f"- {name}: {value}" for name, value in machine_facts().items()),
         "",
-        f"Processor time of the policy alone for one request: it comes, is put into a batch of {BATCH}, and "
-        "leaves, while so many others wait. Every request has a time-out, and its shape is compared.",
+        method,
         "",
         "| levels | waiting | us | |",
         "|---|---|---|---|",
