@@ -32,7 +32,7 @@ serve: models
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy src tests benchmarks examples
+	$(BIN)/mypy src tests benchmarks examples docs
 	MYPYPATH=src/tritium/worker_root $(BIN)/mypy --exclude '^$$' --config-file tests/unit/worker_root/mypy.ini src/tritium/worker_root tests/unit/worker_root
 	$(BIN)/pyright
 	$(BIN)/lint-imports

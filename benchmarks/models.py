@@ -36,16 +36,26 @@ class TritonPythonModel:
 '''
 
 
-def write_identity(repository: Path, name: str, elements: int) -> None:
-    """A ``model.py`` that answers FP32 [1, elements] with itself; no batching, one worker."""
+def write_identity(
+    repository: Path, name: str, elements: int, *, max_batch_size: int = 0, queue_delay_us: int = 0
+) -> None:
+    """A ``model.py`` that answers FP32 [1, elements] with itself; one worker.
+
+    Args:
+        max_batch_size: with one, requests are batched dynamically.
+        queue_delay_us: how long they wait for company.
+    """
+    batching = f"dynamic_batching {{ max_queue_delay_microseconds: {queue_delay_us} }}"
+    dims = f"[ {elements} ]" if max_batch_size else f"[ 1, {elements} ]"
     _write(
         repository,
         name,
         f"""backend: "python"
-max_batch_size: 0
-input {{ name: "INPUT0" data_type: TYPE_FP32 dims: [ 1, {elements} ] }}
-output {{ name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 1, {elements} ] }}
+max_batch_size: {max_batch_size}
+input {{ name: "INPUT0" data_type: TYPE_FP32 dims: {dims} }}
+output {{ name: "OUTPUT0" data_type: TYPE_FP32 dims: {dims} }}
 instance_group {{ count: 1 kind: KIND_CPU }}
+{batching if max_batch_size else ""}
 """,
     )
     (repository / name / "1" / "model.py").write_text(_IDENTITY)

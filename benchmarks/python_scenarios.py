@@ -66,4 +66,20 @@ def coroutines(bench: Bench) -> list[Row]:
     return [measured("async model.py that waits 10 ms, c=100: share of the ideal", shares, Bar(0.9, ""))]
 
 
-PYTHON_SCENARIOS: Mapping[str, Scenario] = {"grpc": grpc, "asking": asking, "coroutines": coroutines}
+def batched(bench: Bench) -> list[Row]:
+    """A ``model.py`` whose requests are batched dynamically, against the real Triton."""
+    repository = bench.repository("batched")
+    models.write_identity(repository, "batched", SMALL_ELEMENTS, max_batch_size=64, queue_delay_us=200)
+    tool, triton = perf_analyzer(bench.cache), real_triton(bench.cache)
+    with servers.tritium(repository) as ours, servers.real_triton(triton, repository) as theirs:
+        mine, other = perf_turns(bench, tool, (ours, "batched"), (theirs, "batched"), 32)
+    what = "model.py identity, dynamic batching of 64 rows, 200 us, c=32: throughput against Triton"
+    return [throughput_row(what, mine, other, Bar(2.0, "x"))]
+
+
+PYTHON_SCENARIOS: Mapping[str, Scenario] = {
+    "grpc": grpc,
+    "asking": asking,
+    "coroutines": coroutines,
+    "batched": batched,
+}

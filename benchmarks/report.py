@@ -12,8 +12,9 @@ from benchmarks.comparison import Row
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 # What other programs measured, and, by hand, profiles; they follow the table.
-_FRAGMENTS = ("where_time_goes.md", "oneflow_results.md", "oneflow_soak.md")
-_KEPT = "<!-- from here on: where_time_goes.md, oneflow_results.md, oneflow_soak.md -->"
+_FRAGMENTS = ("where_time_goes.md", "batching_cost.md", "oneflow_results.md", "oneflow_soak.md")
+_KEPT = f"<!-- from here on: {', '.join(_FRAGMENTS)} -->"
+_KEPT_BEGINS = "<!-- from here on: "
 _COLUMNS = ("what", "ours", "theirs", "ratio", "bar", "holds?")
 _METHOD = (
     "Both sides run on the same machine and are measured in turns; a figure is the median of the windows, "
@@ -35,7 +36,7 @@ def render_report(rows: Sequence[Row], facts: Mapping[str, str], commands: Seque
 
 def refresh() -> None:
     """Bring what follows the table of RESULTS.md up to date."""
-    head = RESULTS.read_text().partition(_KEPT)[0]
+    head = RESULTS.read_text().partition(_KEPT_BEGINS)[0]
     RESULTS.write_text(head + _fragments())
 
 

@@ -99,6 +99,11 @@ def prometheus_text(
     name = "nv_inference_pending_request_count"
     lines += _family(name, "gauge", "Instantaneous number of pending requests awaiting execution per-model.")
     lines += [f"{name}{{{_labels(m)}}} {m.scheduler.pending}" for m in models]
+    name = "tritium_batch_release_total"
+    lines += _family(name, "counter", "Number of batches that the dynamic batcher released, by reason")
+    for m in models:
+        if (releases := m.statistics.releases) is not None:
+            lines += [f"{name}{{{_labels(m, reason=why.value)}}} {n}" for why, n in releases.counts.items()]
     name = "tritium_worker_restarts_total"
     lines += _family(name, "counter", "Number of times a worker process of the model ended and was replaced")
     for m in models:

@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 WAIT_S = 60.0
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-MISSING = "no Chromium here: apt-get install chromium chromium-driver, or make browser as root"
+MISSING = "no Chromium here: apt-get install chromium chromium-driver, or make programs as root"
 
 
 class Browser:

@@ -47,10 +47,13 @@ class Answers:
 
     responses: list[InferenceResponse] = field(default_factory=list)
     finals: list[bool] = field(default_factory=list)
+    on_answer: Callable[[], None] | None = None
 
     def __call__(self, response: InferenceResponse, final: bool) -> None:
         self.responses.append(response)
         self.finals.append(final)
+        if self.on_answer is not None:
+            self.on_answer()
 
     @property
     def errors(self) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.builders import FakeScheduler, echo_config, model, request
 from tritium.core.interfaces import Batch, Outcome, WorkerUsage
 from tritium.core.response import InferenceResponse
-from tritium.core.statistics import FailureReason
+from tritium.core.statistics import BatchReleases, FailureReason, ReleaseReason
 from tritium.metrics import CpuMetrics, prometheus_text
 
 NAMES = [
@@ -23,6 +23,7 @@ NAMES = [
     "nv_inference_compute_infer_duration_us",
     "nv_inference_compute_output_duration_us",
     "nv_inference_pending_request_count",
+    "tritium_batch_release_total",
     "tritium_worker_restarts_total",
     "tritium_worker_cpu_seconds_total",
     "tritium_worker_resident_memory_bytes",
@@ -63,6 +64,17 @@ def test_durations_are_whole_microseconds() -> None:
         "1", "2", "1", "500", "2", "1", "20", "300", "0",
     ]  # fmt: skip
     assert 'nv_inference_request_failure{model="m",reason="CANCELED",version="3"} 1' in lines([counted])
+
+
+def test_why_batches_left_is_shown_of_models_that_are_batched_dynamically() -> None:
+    batched, single = model(echo_config("batched")), model(echo_config("single"))
+    batched.statistics.releases = BatchReleases()
+    batched.statistics.releases.counts[ReleaseReason.PREFERRED] = 3
+    found = [line for line in lines([batched, single]) if line.startswith("tritium_batch_release_total")]
+    assert found == [
+        f'tritium_batch_release_total{{model="batched",reason="{reason}",version="1"}} {count}'
+        for reason, count in (("full", 0), ("preferred", 3), ("delay", 0), ("no_more", 0))
+    ]
 
 
 def test_requests_that_wait_are_a_gauge() -> None:

@@ -32,6 +32,7 @@ def check_conformance(config: ModelConfig, description: ModelDescription, file: 
         _check_tensor(config, "input", tensor, description.inputs, file)
     for output in config.output:
         _check_tensor(config, "output", output, description.outputs, file)
+    _check_batch_inputs(config, description.inputs, file)
     given = {tensor.name for tensor in config.input} | _made_by_the_server(config)
     for spec in description.inputs:
         if spec.name not in given and not spec.optional:
@@ -56,6 +57,11 @@ def _check_tensor(
             f"{where}: {file} expects {spec.data_type} but the configuration says {tensor.data_type}; write "
             f"data_type: {spec.data_type}"
         )
+    if isinstance(tensor, ModelInput) and tensor.allow_ragged_batch and config.batching:
+        _check_flat(where, spec, file)
+        return
+    if _split_by_shape(config, tensor.name):
+        return
     if config.batching:
         _check_batch_dimension(where, side, spec, config, file)
     dims = tensor.dims if tensor.reshape is None else tensor.reshape.shape
@@ -69,6 +75,38 @@ def _check_tensor(
             f"{_shape(full)}{batch if config.batching else ''}; write {field}: "
             f"{_shape(spec.dims[config.batching :])}"
         )
+
+
+def _check_flat(where: str, spec: TensorSpec, file: str) -> None:
+    """A ragged input is joined to one dimension of any size."""
+    if spec.dims != (-1,):
+        raise ConfigError(
+            f"{where}: allow_ragged_batch gives the model all elements of the batch in one dimension, but "
+            f"{file} expects the shape {_shape(spec.dims)}; export the model with one variable dimension "
+            "there, or remove allow_ragged_batch"
+        )
+
+
+def _split_by_shape(config: ModelConfig, output: str) -> bool:
+    """Whether an output's elements are given out by the shapes of an input, whatever shape it has itself."""
+    return any(output in batch_output.target_name for batch_output in config.batch_output)
+
+
+def _check_batch_inputs(config: ModelConfig, specs: Sequence[TensorSpec], file: str) -> None:
+    known = _by_name(specs)
+    for made in config.batch_input:
+        spec = known.get(made.target_name[0])
+        where = f"model '{config.name}', batch_input '{made.target_name[0]}'"
+        if spec is None:
+            listed = ", ".join(f"'{s.name}'" for s in specs) or "none"
+            raise ConfigError(
+                f"{where}: {file} has no such input; its inputs are {listed}; write one of these names"
+            )
+        if spec.data_type != made.data_type:
+            raise ConfigError(
+                f"{where}: {file} expects {spec.data_type} but the configuration says {made.data_type}; "
+                f"write data_type: {spec.data_type}, or export the model with TYPE_INT32 or TYPE_FP32"
+            )
 
 
 def _check_batch_dimension(where: str, side: Side, spec: TensorSpec, config: ModelConfig, file: str) -> None:

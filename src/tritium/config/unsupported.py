@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tritium.core.model_config import DynamicBatching, ModelConfig, ModelInput, ModelOutput
+from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput
 from tritium.errors import ConfigError
 
 _INTERPRETERS = ("EXECUTION_ENV_PATH", "PYTHON_EXECUTABLE")  # of the python backend
-_PYTHON = "python"
+_PYTHON = "python"  # is given requests, not batches
+_MADE_FROM_BATCHES = ("onnxruntime",)  # backends that ragged inputs, batch_input and batch_output are for
 
 
 def check_supported(config: ModelConfig) -> None:
@@ -21,8 +22,6 @@ def check_supported(config: ModelConfig) -> None:
         ConfigError: names every such field.
     """
     found = [*_features(config), *_tensor_features(config), *_instance_features(config)]
-    if config.dynamic_batching is not None:
-        found += _batching_features(config.dynamic_batching)
     if found:
         raise ConfigError(
             f"model '{config.name}' uses {', '.join(found)}, which this version of tritium does not support; "
@@ -34,8 +33,8 @@ def _features(config: ModelConfig) -> Iterator[str]:
     given = {
         "sequence_batching": config.sequence_batching,
         "ensemble_scheduling": config.ensemble_scheduling,
-        "batch_input": config.batch_input,
-        "batch_output": config.batch_output,
+        "batch_input": config.batch_input and config.backend not in _MADE_FROM_BATCHES,
+        "batch_output": config.batch_output and config.backend not in _MADE_FROM_BATCHES,
         "model_warmup": config.model_warmup,
         "model_repository_agents": config.model_repository_agents,
         "runtime": config.runtime,
@@ -56,7 +55,8 @@ def _tensor_features(config: ModelConfig) -> Iterator[str]:
             yield f"is_shape_tensor of '{tensor.name}'"
         if tensor.is_non_linear_format_io:
             yield f"is_non_linear_format_io of '{tensor.name}'"
-        if isinstance(tensor, ModelInput) and tensor.allow_ragged_batch:
+        ragged = isinstance(tensor, ModelInput) and tensor.allow_ragged_batch
+        if ragged and config.backend not in (*_MADE_FROM_BATCHES, _PYTHON):
             yield f"allow_ragged_batch of '{tensor.name}'"
 
 
@@ -68,17 +68,3 @@ def _instance_features(config: ModelConfig) -> Iterator[str]:
             yield f"passive of instance group '{group.name}'"
         if group.host_policy:
             yield f"host_policy of instance group '{group.name}'"
-
-
-def _batching_features(batching: DynamicBatching) -> list[str]:
-    found = []
-    if batching.priority_levels:
-        found.append("dynamic_batching.priority_levels")
-    if batching.priority_queue_policy:
-        found.append("dynamic_batching.priority_queue_policy")
-    if batching.preserve_ordering:
-        found.append("dynamic_batching.preserve_ordering")
-    policy = batching.default_queue_policy
-    if policy is not None and policy.default_timeout_microseconds:
-        found.append("dynamic_batching.default_queue_policy.default_timeout_microseconds")
-    return found

@@ -42,6 +42,12 @@ def check_dynamic_batching(config: ModelConfig, batching: DynamicBatching) -> No
                 f"priority queue policy must have priority level in range [1, {levels}] for {config.name}; "
                 f"found {outside}"
             )
+    elif batching.priority_queue_policy:
+        raise ConfigError(
+            f"'priority_queue_policy' of {config.name} has no effect without 'priority_levels'; write for "
+            f"example priority_levels: {max(batching.priority_queue_policy)} and default_priority_level: 1, "
+            "or use default_queue_policy"
+        )
     if batching.preserve_ordering and levels > 1:
         raise ConfigError(
             f"Only one priority level is allowed when 'preserve_ordering' is true for {config.name}; remove "

@@ -72,7 +72,17 @@ class ResponseStream:
     @property
     def attached(self) -> bool:
         """Whether somebody runs the request."""
-        return self._on_cancel is not None
+        return self._on_pause is not None
+
+    def wait(self, number: int, on_cancel: Callable[[int], None]) -> None:
+        """The request waits in a queue that wants to know when its owner gives up.
+
+        Args:
+            number: by which the queue knows the request.
+        """
+        self._slot = number
+        self._on_cancel = on_cancel
+        self._on_pause = None
 
     def attach(
         self, slot: int, on_cancel: Callable[[int], None], on_pause: Callable[[int, bool], None]

@@ -20,6 +20,22 @@ class FailureReason(Enum):
     OTHER = "OTHER"
 
 
+class ReleaseReason(Enum):
+    """Why a batch was formed and not added to: the ``reason`` label of tritium_batch_release_total."""
+
+    FULL = "full"  # no more rows fit
+    PREFERRED = "preferred"  # it has a preferred size
+    DELAY = "delay"  # somebody in it has waited as long as the queue delay
+    NO_MORE = "no_more"  # nothing else waits, or what comes next cannot run with it
+
+
+@dataclass(slots=True)
+class BatchReleases:
+    """How often batches of a dynamic batcher were released for which reason."""
+
+    counts: dict[ReleaseReason, int] = field(default_factory=lambda: dict.fromkeys(ReleaseReason, 0))
+
+
 @dataclass(slots=True)
 class Duration:
     """How often, and how long in all."""
@@ -58,6 +74,7 @@ class ModelStatistics:
     cache_hit: Duration = field(default_factory=Duration)  # lookups that found the response
     cache_miss: Duration = field(default_factory=Duration)  # lookups that did not, and keeping it afterwards
     batches: dict[int, BatchStatistics] = field(default_factory=dict)
+    releases: BatchReleases | None = None  # of a model that is batched dynamically
     failures: dict[FailureReason, int] = field(default_factory=lambda: dict.fromkeys(FailureReason, 0))
 
     def record_batch(self, batch: Batch, outcome: Outcome, *, now_ns: int, wall_ms: int) -> None:

@@ -20,11 +20,13 @@ def gather(requests: Sequence[InferenceRequest]) -> dict[str, Array]:
     first = requests[0]
     if len(requests) == 1:
         return {tensor.name: tensor.array() for tensor in first.inputs}
-    joined = {}
-    for tensor in first.inputs:
-        parts = [next(t for t in r.inputs if t.name == tensor.name).array() for r in requests]
-        joined[tensor.name] = np.concatenate(parts)
-    return joined
+    return {tensor.name: joined(requests, tensor.name) for tensor in first.inputs}
+
+
+def joined(requests: Sequence[InferenceRequest], name: str) -> Array:
+    """One input of a batch; a single request's is not copied."""
+    parts = [next(t for t in r.inputs if t.name == name).array() for r in requests]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def scatter(
@@ -70,3 +72,9 @@ def _response(
             if name in datatypes and (not wanted or name in wanted)
         ]
     )
+
+
+def respond(request: InferenceRequest, response: InferenceResponse, output: Tensor) -> None:
+    """Add ``output`` to ``response`` if ``request`` asked for it."""
+    if not request.requested_outputs or output.name in request.requested_outputs:
+        response.outputs.append(output)

@@ -8,14 +8,12 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
 
 from tritium.backends.api import InstanceContext, TensorModel, ThreadBackend
 from tritium.core.interfaces import Batch, Outcome
 from tritium.core.response import InferenceResponse
-from tritium.core.tensor import CONFIG_DATATYPES, DataType
 from tritium.errors import ModelExecutionError, TritiumError
-from tritium.execution.batch import gather, scatter
+from tritium.execution.batch_layout import BatchLayout
 from tritium.execution.completions import Completions
 from tritium.execution.window import InFlightWindow
 
@@ -37,9 +35,7 @@ class ThreadInstance:
         self._backend = backend
         self._context = context
         self._completions = completions
-        self._datatypes: Mapping[str, DataType] = {
-            o.name: CONFIG_DATATYPES[o.data_type] for o in context.config.output
-        }
+        self._layout = BatchLayout(context.config)
         self._window = InFlightWindow()
         self._work: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
@@ -97,11 +93,11 @@ class ThreadInstance:
         started = time.perf_counter_ns()
         gathered = computed = started
         try:
-            inputs = gather(batch.requests)
+            inputs = self._layout.gather(batch.requests)
             gathered = time.perf_counter_ns()
             outputs = model.run(inputs, self._wanted(batch))
             computed = time.perf_counter_ns()
-            responses = scatter(batch.requests, outputs, self._datatypes)
+            responses = self._layout.scatter(batch.requests, outputs)
         except Exception as error:
             if not isinstance(error, TritiumError):
                 logger.exception("model instance '%s' failed", self.name)
@@ -122,7 +118,7 @@ class ThreadInstance:
         wanted: dict[str, None] = {}
         for request in batch.requests:
             if not request.requested_outputs:
-                return tuple(self._datatypes)
+                return self._layout.output_names
             wanted.update(dict.fromkeys(request.requested_outputs))
         return tuple(wanted)
 

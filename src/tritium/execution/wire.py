@@ -118,6 +118,7 @@ class WireCodec:
             dict(meta.get("parameters", ())),
             meta.get("correlation_id", 0),
             meta.get("flags", 0),
+            priority=meta.get("priority", 0),
             timeout_us=meta.get("timeout_us", 0),
         )
         return request, meta["decoupled"]
@@ -209,4 +210,6 @@ def _meta(request: InferenceRequest) -> bytes:
         meta["flags"] = request.flags
     if request.timeout_us:
         meta["timeout_us"] = request.timeout_us
+    if request.priority:
+        meta["priority"] = request.priority
     return _encode(meta) if meta else b""

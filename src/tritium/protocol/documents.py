@@ -50,7 +50,8 @@ def statistics(models: Iterable[Model]) -> Document:
 
 
 def _model_statistics(name: str, version: int, found: ModelStatistics) -> Document:
-    return {
+    """Triton's keys; behind them, of a model that is batched dynamically, how often batches left for what."""
+    document: Document = {
         "name": name,
         "version": str(version),
         "last_inference": found.last_inference_ms,
@@ -70,6 +71,9 @@ def _model_statistics(name: str, version: int, found: ModelStatistics) -> Docume
         "batch_stats": [_batch(size, found.batches[size]) for size in sorted(found.batches)],
         "memory_usage": [],
     }
+    if found.releases is not None:
+        document["batch_release"] = {why.value: count for why, count in found.releases.counts.items()}
+    return document
 
 
 def _batch(size: int, found: BatchStatistics) -> Document:

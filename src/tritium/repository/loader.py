@@ -38,9 +38,7 @@ from tritium.repository.prepare import (
 )
 from tritium.repository.scan import ModelEntry
 from tritium.repository.worker_parameters import plan_for, refuse_in_threads
-from tritium.scheduling.direct import DirectPolicy
-from tritium.scheduling.dynamic_batcher import DynamicBatcher
-from tritium.scheduling.policy import BatchPolicy
+from tritium.scheduling.choice import scheduling_of
 from tritium.scheduling.runner import BatchRunner
 
 _INSTALLS = 8  # environments that are made at the same time
@@ -133,9 +131,14 @@ class ModelLoader:
             if result is not None:
                 await asyncio.gather(*(instance.stop() for instance in instances))
                 raise result
-        statistics = ModelStatistics()
+        scheduling = scheduling_of(config, self._options.max_queue_size)
+        statistics = scheduling.statistics
         runner = BatchRunner(
-            self._policy(config), instances, statistics, output_reshape=output_reshape(config)
+            scheduling.policy,
+            instances,
+            statistics,
+            output_reshape=output_reshape(config),
+            order=scheduling.order,
         )
         scheduler = await self._with_cache(runner, entry, version, config, statistics)
         return Model(
@@ -165,12 +168,14 @@ class ModelLoader:
         except BaseException:
             await group.abandon()
             raise
-        statistics = ModelStatistics()
+        scheduling = scheduling_of(config, self._options.max_queue_size)
+        statistics = scheduling.statistics
         runner = BatchRunner(
-            self._policy(config),
+            scheduling.policy,
             group.instances,
             statistics,
             output_reshape=output_reshape(config),
+            order=scheduling.order,
             unavailable=group.refusal,
         )
         group.attach(runner.wake, runner.fail_pending)
@@ -223,19 +228,6 @@ class ModelLoader:
         )
         keys = KeyMaker(fingerprint, frozenset(output.name for output in config.output))
         return CachedScheduler(scheduler, cache, keys, statistics)
-
-    def _policy(self, config: ModelConfig) -> BatchPolicy:
-        batching = config.dynamic_batching
-        if batching is None:
-            return DirectPolicy(self._options.max_queue_size)
-        queue_policy = batching.default_queue_policy
-        return DynamicBatcher(
-            config.max_batch_size,
-            preferred_batch_sizes=batching.preferred_batch_size,
-            max_queue_delay_us=batching.max_queue_delay_microseconds,
-            max_queue_size=(queue_policy.max_queue_size if queue_policy else 0)
-            or self._options.max_queue_size,
-        )
 
 
 def instance_names(config: ModelConfig) -> list[str]:

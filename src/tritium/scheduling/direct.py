@@ -35,6 +35,14 @@ class DirectPolicy:
         """Never: only an arrival or a free instance changes anything."""
         return None
 
+    def take_expired(self, now_us: int) -> tuple[()]:
+        """Nothing: Triton ignores time-outs without dynamic_batching."""
+        return ()
+
+    def next_expiry_us(self) -> int | None:
+        """Never."""
+        return None
+
     def take_cancelled(self) -> list[InferenceRequest]:
         """Requests that were skipped because their client had gone."""
         taken, self._cancelled = self._cancelled, []

@@ -16,6 +16,7 @@ from tritium.core.reshape import Reshape
 from tritium.core.response import InferenceResponse
 from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.errors import TritiumError, UnavailableError
+from tritium.scheduling.ordering import ResponseOrder
 from tritium.scheduling.policy import BatchPolicy
 
 
@@ -24,6 +25,7 @@ class BatchRunner:
 
     Args:
         output_reshape: from what the model gives to what clients see.
+        order: keeps answers in the order of the requests, if anything does.
         unavailable: why no instance will come back soon, or None; asked before a request is queued.
     """
 
@@ -34,6 +36,7 @@ class BatchRunner:
         statistics: ModelStatistics,
         *,
         output_reshape: Reshape | None = None,
+        order: ResponseOrder | None = None,
         unavailable: Callable[[], str | None] = lambda: None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -41,11 +44,13 @@ class BatchRunner:
         self.instances = list(instances)
         self._statistics = statistics
         self._output_reshape = output_reshape
+        self._order = order
         self._unavailable = unavailable
         self._now_ns = now_ns
         self._loop = asyncio.get_running_loop()
         self._dispatch_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_us = 0
         self._drained = asyncio.Event()
         self._running = 0  # batches handed over and not done
         self._stopping = False
@@ -84,10 +89,8 @@ class BatchRunner:
 
     def fail_pending(self, error: TritiumError) -> None:
         """Answer everything that waits with ``error``: nothing will run it."""
-        now_ns = self._now_ns()
         for request in self._policy.take_all():
-            self._statistics.record_failure(FailureReason.REJECTED, now_ns - request.arrival_ns)
-            request.stream.fail(error)
+            self._refuse(request, error)
         self._note_drained()
 
     async def stop(self) -> None:
@@ -105,11 +108,17 @@ class BatchRunner:
     def _dispatch(self) -> None:
         self._dispatch_scheduled = False
         given: ModelInstance | None = None
+        waits = False  # for company, with an instance that is free
+        order = self._order
+        if self._policy.next_expiry_us() is not None:
+            self._refuse_late()
         while len(self._policy) and (instance := self._free_instance()) is not None:
+            if order is not None and order.full:
+                break
             now_ns = self._now_ns()
             requests = self._policy.next_batch(now_ns // 1000)
             if requests is None:
-                self._arm_timer(now_ns // 1000)
+                waits = True
                 break
             if not requests:  # all of them were cancelled
                 continue
@@ -118,9 +127,13 @@ class BatchRunner:
             if given is not None and given is not instance:
                 given.flush()
             given = instance
+            if order is not None:
+                order.begin(requests)
             instance.execute(Batch(requests, rows, now_ns, self._done, self._sent))
         if given is not None:
             given.flush()
+        if len(self._policy):
+            self._look_ahead(waits)
         self._report_cancelled()
 
     def _free_instance(self) -> ModelInstance | None:
@@ -135,12 +148,17 @@ class BatchRunner:
     def _sent(self, request: InferenceRequest, response: InferenceResponse, final: bool) -> None:
         if self._output_reshape is not None:
             self._output_reshape.apply(response.outputs)
-        request.stream.send(response, final=final)
+        if self._order is None:
+            request.stream.send(response, final=final)
+            return
+        self._order.send(request, response, final)
+        if final and len(self._policy):
+            self.wake()  # the order may have been full
 
     def _done(self, batch: Batch, outcome: Outcome) -> None:
         self._running -= 1
         now_ns = self._now_ns()
-        if outcome.delivered or outcome.again:
+        if outcome.delivered or outcome.again or self._order is not None:
             self._answer_rest(batch, outcome, now_ns)
         else:
             for request, response in zip(batch.requests, outcome.responses, strict=True):
@@ -151,7 +169,8 @@ class BatchRunner:
         self._statistics.record_batch(batch, outcome, now_ns=now_ns, wall_ms=time.time_ns() // 1_000_000)
         if len(self._policy):
             self.wake()
-        elif self._stopping:
+        else:
+            self._report_cancelled()
             self._note_drained()
 
     def _answer_rest(self, batch: Batch, outcome: Outcome, now_ns: int) -> None:
@@ -161,9 +180,20 @@ class BatchRunner:
                 try:
                     self._policy.add(request, now_ns // 1000)
                 except TritiumError as error:
-                    request.stream.fail(error)
+                    self._sent(request, InferenceResponse(error=error), True)
             elif place not in outcome.delivered:
                 self._sent(request, outcome.responses[place], True)
+
+    def _refuse_late(self) -> None:
+        """Answer what has waited longer than it may."""
+        for request, error in self._policy.take_expired(self._now_ns() // 1000):
+            self._refuse(request, error)
+        self._note_drained()
+
+    def _refuse(self, request: InferenceRequest, error: TritiumError) -> None:
+        """Answer a request that left the queue without running."""
+        self._statistics.record_failure(FailureReason.REJECTED, self._now_ns() - request.arrival_ns)
+        request.stream.fail(error)
 
     def _report_cancelled(self) -> None:
         cancelled = self._policy.take_cancelled()
@@ -178,15 +208,29 @@ class BatchRunner:
         if self._stopping and not self.busy:
             self._drained.set()
 
-    def _arm_timer(self, now_us: int) -> None:
-        wakeup_us = self._policy.next_wakeup_us()
-        if wakeup_us is None:
-            return
+    def _look_ahead(self, waits: bool) -> None:
+        """Set the timer for when something happens although nothing comes.
+
+        Args:
+            waits: whether requests wait for company, and not for an instance.
+        """
+        wakeup_us = self._policy.next_wakeup_us() if waits else None
+        expiry_us = self._policy.next_expiry_us()
+        if wakeup_us is None or (expiry_us is not None and expiry_us < wakeup_us):
+            wakeup_us = expiry_us
+        if wakeup_us is not None:
+            self._arm_timer(wakeup_us)
+
+    def _arm_timer(self, wakeup_us: int) -> None:
         if self._timer is not None:
+            if self._timer_us == wakeup_us:
+                return
             self._timer.cancel()
         # While requests wait for company to a known moment, stopping waits with them: at most the queue
         # delay.
-        self._timer = self._loop.call_later(max(0, wakeup_us - now_us) / 1e6, self._dispatch_now)
+        self._timer_us = wakeup_us
+        delay_us = max(0, wakeup_us - self._now_ns() // 1000)
+        self._timer = self._loop.call_later(delay_us / 1e6, self._dispatch_now)
 
     def _dispatch_now(self) -> None:
         self._timer = None

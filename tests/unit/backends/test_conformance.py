@@ -7,6 +7,7 @@ import pytest
 from tritium.backends.conformance import check_conformance
 from tritium.core.model_config import (
     BatchInput,
+    BatchOutput,
     ModelConfig,
     ModelInput,
     ModelOutput,
@@ -131,6 +132,36 @@ def test_inputs_that_the_server_makes_need_not_be_configured() -> None:
         control_input=(SequenceControlInput(name="start"),), state=(SequenceState(input_name="state"),)
     )
     check(
-        config((3,), sequence_batching=sequence, batch_input=(BatchInput(target_name=("sizes",)),)),
+        config(
+            (3,),
+            sequence_batching=sequence,
+            batch_input=(BatchInput(target_name=("sizes",), data_type=FP32),),
+        ),
         description,
     )
+
+
+RAGGED = ModelInput(name="x", data_type=FP32, dims=(-1, 2), allow_ragged_batch=True)
+FLAT = ModelDescription(
+    (TensorSpec("x", FP32, (-1,)), TensorSpec("n", "TYPE_INT32", (-1,))), (TensorSpec("y", FP32, (-1,)),)
+)
+COUNTS = BatchInput("BATCH_ELEMENT_COUNT", ("n",), "TYPE_INT32", ("x",))
+
+
+def test_a_ragged_input_has_one_open_dimension_in_the_file() -> None:
+    split = (BatchOutput(("y",), source_input=("x",)),)
+    ragged = config(input=(RAGGED,), batch_input=(COUNTS,), batch_output=split)
+    check(ragged, FLAT)
+    other = ModelDescription((TensorSpec("x", FP32, (-1, -1)), FLAT.inputs[1]), FLAT.outputs)
+    assert "expects the shape [ -1, -1 ]; export the model with one variable dimension" in refusal(
+        ragged, other
+    )
+
+
+def test_an_input_that_the_server_makes_has_to_be_in_the_file() -> None:
+    unknown = BatchInput("BATCH_ELEMENT_COUNT", ("m",), "TYPE_INT32", ("x",))
+    text = refusal(config(input=(RAGGED,), output=(), batch_input=(unknown,)), FLAT)
+    assert "batch_input 'm': 1/model.onnx has no such input; its inputs are 'x', 'n'" in text
+    floats = BatchInput("BATCH_ELEMENT_COUNT", ("n",), FP32, ("x",))
+    text = refusal(config(input=(RAGGED,), output=(), batch_input=(floats,)), FLAT)
+    assert "batch_input 'n': 1/model.onnx expects TYPE_INT32 but the configuration says TYPE_FP32" in text

@@ -81,6 +81,10 @@ def test_takes_a_good_dynamic_batcher(batching: DynamicBatching) -> None:
             "priority queue policy must have priority level in range [1, 2] for m",
         ),
         (
+            DynamicBatching(priority_queue_policy={3: QueuePolicy()}),
+            "'priority_queue_policy' of m has no effect without 'priority_levels'",
+        ),
+        (
             DynamicBatching(priority_levels=2, default_priority_level=1, preserve_ordering=True),
             "Only one priority level is allowed when 'preserve_ordering' is true for m",
         ),

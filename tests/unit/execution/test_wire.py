@@ -94,13 +94,16 @@ def test_the_model_sees_what_was_asked_for_or_else_all_declared_outputs() -> Non
 
 
 def test_the_model_sees_what_the_request_says_beside_its_tensors() -> None:
-    one = request(name="q", parameters={"x": 1, "y": "z"}, correlation_id="s", flags=3, timeout_us=9)
+    one = request(
+        name="q", parameters={"x": 1, "y": "z"}, correlation_id="s", flags=3, priority=4, timeout_us=9
+    )
     assert json.loads(encode(one)[1]) == {
         "id": "q",
         "parameters": {"x": 1, "y": "z"},
         "correlation_id": "s",
         "flags": 3,
         "timeout_us": 9,
+        "priority": 4,
     }
 
 

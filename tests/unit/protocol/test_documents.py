@@ -9,6 +9,7 @@ from tests.unit.builders import echo_config, model, model_input, model_output, r
 from tritium.core.interfaces import Batch, Outcome
 from tritium.core.model_config import ModelConfig, TensorReshape
 from tritium.core.response import InferenceResponse
+from tritium.core.statistics import BatchReleases, ReleaseReason
 from tritium.protocol import documents
 from tritium.server import InferenceServer
 
@@ -61,6 +62,14 @@ def test_a_platform_goes_before_a_backend() -> None:
 
 def duration(count: int, ns: int) -> dict[str, int]:
     return {"count": count, "ns": ns}
+
+
+def test_a_model_that_is_batched_dynamically_says_why_its_batches_left() -> None:
+    batched = model()
+    batched.statistics.releases = BatchReleases()
+    batched.statistics.releases.counts[ReleaseReason.DELAY] = 2
+    (entry,) = documents.statistics([batched])["model_stats"]
+    assert entry["batch_release"] == {"full": 0, "preferred": 0, "delay": 2, "no_more": 0}
 
 
 def test_statistics_have_tritons_keys_in_tritons_order() -> None:

@@ -1,23 +1,34 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.unit.builders import request, tensor
+from tests.unit.builders import echo_config, request, tensor
 from tritium.core.request import InferenceRequest
+from tritium.core.schedulers_config import QueuePolicy
+from tritium.core.statistics import BatchReleases
 from tritium.errors import UnavailableError
+from tritium.scheduling.compatibility import batch_signature
 from tritium.scheduling.dynamic_batcher import DynamicBatcher
+from tritium.scheduling.queue import QueueSettings
 
 
 def batcher(
-    max_batch_size: int = 8, *, preferred: tuple[int, ...] = (), delay_us: int = 0, queue: int = 100
+    max_batch_size: int = 8,
+    *,
+    preferred: tuple[int, ...] = (),
+    delay_us: int = 0,
+    queue: QueueSettings | None = None,
+    releases: BatchReleases | None = None,
 ) -> DynamicBatcher:
+    """Of a model whose input has any length."""
     return DynamicBatcher(
-        max_batch_size, preferred_batch_sizes=preferred, max_queue_delay_us=delay_us, max_queue_size=queue
+        max_batch_size,
+        queue=queue or QueueSettings(100),
+        preferred_batch_sizes=preferred,
+        max_queue_delay_us=delay_us,
+        signature=batch_signature(echo_config()),
+        releases=releases,
     )
 
 
@@ -112,20 +123,8 @@ def test_requests_of_other_shapes_close_the_batch() -> None:
     assert drain(policy, now_us=1000) == [[1]]
 
 
-def test_requests_with_other_inputs_or_datatypes_do_not_run_together() -> None:
-    policy = batcher()
-    add(
-        policy,
-        request(tensor([[1.0]], "A"), tensor([[1.0]], "B")),
-        request(tensor([[1.0]], "B"), tensor([[1.0]], "A")),
-        request(tensor([[1.0]], "A")),
-        request(tensor(np.zeros((1, 1), np.int32), "A")),
-    )
-    assert drain(policy) == [[1, 1], [1], [1]]
-
-
 def test_a_full_queue_refuses_in_tritons_words() -> None:
-    policy = batcher(queue=2)
+    policy = batcher(queue=QueueSettings(2))
     add(policy, request(), request())
     with pytest.raises(UnavailableError) as caught:
         policy.add(request(), 0)
@@ -143,6 +142,121 @@ def test_cancelled_requests_count_no_rows_and_never_run() -> None:
     assert policy.take_cancelled() == []
 
 
+# What real Triton 2.51 made of the same requests, where it forms a batch when an instance is free.
+@pytest.mark.parametrize(
+    ("max_batch_size", "preferred", "rows", "batches"),
+    [
+        (4, (2,), [1, 1, 1, 1, 1], [[1, 1], [1, 1], [1]]),
+        (4, (2,), [1, 1, 1], [[1, 1], [1]]),
+        (8, (2,), [1] * 9, [[1, 1]] * 4 + [[1]]),
+        (8, (2, 4), [1] * 9, [[1] * 4] * 2 + [[1]]),
+        (8, (2, 4), [1, 1, 1], [[1, 1], [1]]),
+        (8, (4,), [1] * 10, [[1] * 4] * 2 + [[1] * 2]),
+        (4, (4,), [1] * 6, [[1] * 4, [1] * 2]),
+        (4, (4,), [3, 3, 1, 1], [[3], [3, 1], [1]]),
+        (8, (2,), [1, 3], [[1], [3]]),
+    ],
+)
+def test_without_a_delay_batches_are_cut_as_by_triton(
+    max_batch_size: int, preferred: tuple[int, ...], rows: list[int], batches: list[list[int]]
+) -> None:
+    policy = batcher(max_batch_size, preferred=preferred)
+    add(policy, *(request(rows=count) for count in rows))
+    assert drain(policy) == batches
+
+
+@pytest.mark.parametrize(
+    ("preferred", "rows", "batches"),
+    [
+        ((2,), [1, 1, 1], [[1, 1]]),
+        ((2,), [1, 2], [[1], [2]]),
+        ((2, 4), [1, 2], []),
+        ((4,), [3, 3], [[3]]),
+        ((4,), [3, 6], [[3], [6]]),
+        ((4,), [6], [[6]]),
+    ],
+)
+def test_with_a_delay_batches_leave_early_as_by_triton(
+    preferred: tuple[int, ...], rows: list[int], batches: list[list[int]]
+) -> None:
+    policy = batcher(8, preferred=preferred, delay_us=1000)
+    left = []
+    for count in rows:
+        add(policy, request(rows=count))
+        left += drain(policy)
+    assert left == batches
+
+
+def test_once_the_delay_is_over_all_that_fits_leaves_together() -> None:
+    policy = batcher(8, preferred=(4,), delay_us=1000)
+    add(policy, *(request() for _ in range(9)))
+    assert drain(policy, now_us=1000) == [[1] * 8, [1]]
+
+
+def test_a_more_urgent_request_goes_before_a_batch_that_waits() -> None:
+    policy = batcher(3, delay_us=1000, queue=QueueSettings(10, 2, 2))
+    add(policy, *(low := [request(priority=2), request(priority=2)]))
+    assert policy.next_batch(0) is None
+    add(policy, urgent := request(priority=1, rows=2))
+    assert policy.next_batch(0) == [urgent, low[0]]
+    assert policy.next_batch(1000) == [low[1]]
+
+
+def test_the_one_who_waits_longest_sets_the_time_whatever_its_priority() -> None:
+    policy = batcher(delay_us=100, queue=QueueSettings(10, 2, 2))
+    add(policy, low := request(priority=2), now_us=0)
+    add(policy, urgent := request(priority=1), now_us=90)
+    assert policy.next_wakeup_us() == 100
+    assert policy.next_batch(100) == [urgent, low]
+
+
+def test_who_leaves_the_middle_of_a_batch_that_waits_makes_room() -> None:
+    policy = batcher(3, delay_us=1000)
+    add(policy, first := request(), gone := request(rows=2))
+    gone.stream.cancel()
+    add(policy, second := request(), third := request())
+    assert policy.next_batch(0) == [first, second, third]
+
+
+def test_late_requests_are_refused_with_tritons_words() -> None:
+    timed = QueuePolicy(default_timeout_microseconds=100)
+    policy = batcher(delay_us=1000, queue=QueueSettings(10, default_policy=timed))
+    add(policy, late := request())
+    assert policy.next_expiry_us() == 100
+    ((refused, error),) = policy.take_expired(100)
+    assert (refused, str(error), type(error)) == (late, "Request timeout expired", UnavailableError)
+    assert (len(policy), policy.next_batch(1000)) == (0, None)
+
+
+def test_late_requests_run_after_the_others_where_the_policy_says_so() -> None:
+    timed = QueuePolicy("DELAY", default_timeout_microseconds=100)
+    policy = batcher(2, queue=QueueSettings(10, default_policy=timed))
+    add(policy, *(late := [request(), request()]))
+    add(policy, fresh := request(), now_us=50)
+    assert policy.next_batch(120) == [fresh, late[0]]
+    assert policy.next_batch(120) == [late[1]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "rows", "now_us"),
+    [("full", [4, 4], 0), ("full", [5, 4], 0), ("preferred", [1, 1], 0), ("delay", [1], 1000)],
+)
+def test_why_a_batch_left_is_counted(reason: str, rows: list[int], now_us: int) -> None:
+    releases = BatchReleases()
+    policy = batcher(8, preferred=(2, 8), delay_us=1000, releases=releases)
+    add(policy, *(request(rows=count) for count in rows))
+    assert policy.next_batch(now_us)
+    assert {why.value: count for why, count in releases.counts.items() if count} == {reason: 1}
+
+
+def test_batches_that_nobody_can_join_are_counted_so() -> None:
+    releases = BatchReleases()
+    policy = batcher(8, releases=releases)
+    add(policy, of_length(2), of_length(3))
+    assert len(drain(policy)) == 2
+    assert {why.value: count for why, count in releases.counts.items() if count} == {"no_more": 2}
+
+
 def test_a_queue_of_cancelled_requests_is_empty() -> None:
     policy = batcher()
     add(policy, gone := request())
@@ -157,97 +271,3 @@ def test_everything_that_waits_can_be_taken() -> None:
     add(policy, *(waiting := [request(), request()]))
     assert policy.take_all() == waiting
     assert len(policy) == 0
-
-
-@dataclass
-class Step:
-    """Time passes, a request comes, perhaps one that waits is cancelled, perhaps an instance is free."""
-
-    wait_us: int
-    rows: int
-    length: int
-    cancels: int
-    dispatches: bool
-
-
-@dataclass
-class Journal:
-    """What happened to each request, by index of arrival."""
-
-    requests: list[InferenceRequest] = field(default_factory=list)
-    arrived_us: list[int] = field(default_factory=list)
-    ran: list[int] = field(default_factory=list)
-    cancelled: list[int] = field(default_factory=list)
-
-    def index(self, wanted: InferenceRequest) -> int:
-        return next(i for i, one in enumerate(self.requests) if one is wanted)
-
-
-STEPS = st.lists(
-    st.builds(
-        Step,
-        wait_us=st.integers(0, 60),
-        rows=st.integers(1, 4),
-        length=st.sampled_from([2, 2, 2, 3]),
-        cancels=st.integers(-12, 3),
-        dispatches=st.booleans(),
-    ),
-    max_size=25,
-)
-
-
-def check_batch(batch: list[InferenceRequest], journal: Journal, max_rows: int) -> None:
-    assert batch
-    assert sum(one.batch_size for one in batch) <= max_rows
-    assert len({one.inputs[0].shape[1:] for one in batch}) == 1
-    assert not any(one.stream.cancelled for one in batch)
-    indices = [journal.index(one) for one in batch]
-    assert indices == sorted(indices)
-    assert not journal.ran or journal.ran[-1] < indices[0]
-    journal.ran += indices
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    steps=STEPS,
-    max_rows=st.integers(4, 8),
-    preferred=st.lists(st.integers(1, 8), max_size=2),
-    delay_us=st.sampled_from([0, 50, 1000]),
-)
-def test_whatever_comes_the_rules_of_batching_hold(
-    steps: list[Step], max_rows: int, preferred: list[int], delay_us: int
-) -> None:
-    policy = batcher(max_rows, preferred=tuple(preferred), delay_us=delay_us)
-    journal, now_us = Journal(), 0
-    for step in steps:
-        now_us += step.wait_us
-        journal.requests.append(of_length(step.length, step.rows))
-        journal.arrived_us.append(now_us)
-        policy.add(journal.requests[-1], now_us)
-        if 0 <= step.cancels < len(journal.requests) and step.cancels not in journal.ran:
-            journal.requests[step.cancels].stream.cancel()
-        if step.dispatches:
-            take_batches(policy, journal, now_us, max_rows, preferred, delay_us)
-        journal.cancelled += [journal.index(one) for one in policy.take_cancelled()]
-    while (wakeup_us := policy.next_wakeup_us()) is not None:
-        now_us = max(now_us, wakeup_us)
-        take_batches(policy, journal, now_us, max_rows, preferred, delay_us)
-    journal.cancelled += [journal.index(one) for one in policy.take_cancelled()]
-    assert sorted(journal.ran + journal.cancelled) == list(range(len(journal.requests)))
-    assert len(policy) == 0
-
-
-def take_batches(
-    policy: DynamicBatcher, journal: Journal, now_us: int, max_rows: int, preferred: list[int], delay_us: int
-) -> None:
-    """Take every batch that is due, and check that none left without a reason."""
-    while (batch := policy.next_batch(now_us)) is not None:
-        check_batch(batch, journal, max_rows)
-        rows = sum(one.batch_size for one in batch)
-        late = now_us - journal.arrived_us[journal.index(batch[0])] >= delay_us
-        follower = journal.requests[journal.ran[-1] + 1 :]
-        closed = rows == max_rows or any(
-            one.batch_size + rows > max_rows or one.inputs[0].shape[1:] != batch[0].inputs[0].shape[1:]
-            for one in follower
-        )
-        assert late or closed or rows in preferred

@@ -10,11 +10,14 @@ from tests.unit.builders import Answers, FakeInstance, request, tensor
 from tritium.core.interfaces import Batch
 from tritium.core.request import InferenceRequest
 from tritium.core.reshape import Reshape
+from tritium.core.schedulers_config import QueuePolicy
 from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.errors import InternalError, UnavailableError
 from tritium.scheduling.direct import DirectPolicy
 from tritium.scheduling.dynamic_batcher import DynamicBatcher
+from tritium.scheduling.ordering import ResponseOrder
 from tritium.scheduling.policy import BatchPolicy
+from tritium.scheduling.queue import QueueSettings
 from tritium.scheduling.runner import BatchRunner
 
 
@@ -35,6 +38,7 @@ class Rig:
     policy: BatchPolicy = field(default_factory=lambda: DirectPolicy(10))
     instances: list[FakeInstance] = field(default_factory=lambda: [FakeInstance()])
     reshape: Reshape | None = None
+    order: ResponseOrder | None = None
     reason: str | None = None
 
     def __post_init__(self) -> None:
@@ -46,6 +50,7 @@ class Rig:
             self.instances,
             self.statistics,
             output_reshape=self.reshape,
+            order=self.order,
             unavailable=lambda: self.reason,
             now_ns=self.clock,
         )
@@ -84,7 +89,7 @@ def test_a_request_runs_on_a_free_instance_and_is_answered() -> None:
 
 def test_the_first_request_does_not_wait_for_the_loop_to_turn_and_the_next_ones_come_together() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10), instances=[FakeInstance(capacity=2)])
+        rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(10)), instances=[FakeInstance(capacity=2)])
         sizes = []
         for _ in range(3):
             rig.enqueue()
@@ -146,7 +151,7 @@ def test_every_instance_is_told_when_no_more_batches_come_for_now() -> None:
 
 def test_a_batch_says_its_rows_and_when_it_left() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10), instances=[FakeInstance(capacity=0)])
+        rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(10)), instances=[FakeInstance(capacity=0)])
         rig.enqueue(rows=2)
         rig.enqueue(rows=3)
         rig.clock.ns = 5_000
@@ -159,7 +164,7 @@ def test_a_batch_says_its_rows_and_when_it_left() -> None:
 
 def test_a_failed_batch_fails_each_of_its_requests() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_size=10), instances=[FakeInstance(capacity=0)])
+        rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(10)), instances=[FakeInstance(capacity=0)])
         rig.enqueue()
         rig.enqueue()
         await open_instance(rig)
@@ -183,7 +188,7 @@ def test_outputs_get_the_shape_that_clients_see() -> None:
 
 def test_requests_wait_for_company_and_leave_when_the_delay_is_over() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=50, max_queue_size=10))
+        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=50, queue=QueueSettings(10)))
         rig.enqueue()
         await turn()
         assert rig.instances[0].batches == []
@@ -323,7 +328,7 @@ def test_a_batch_of_nothing_but_cancelled_requests_makes_room_for_the_next() -> 
 
 def test_a_timer_that_waits_ends_with_the_runner() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=10**9, max_queue_size=10))
+        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=10**9, queue=QueueSettings(10)))
         rig.enqueue()
         await turn()
         rig.runner.fail_pending(UnavailableError("given up"))
@@ -333,9 +338,117 @@ def test_a_timer_that_waits_ends_with_the_runner() -> None:
     asyncio.run(scenario())
 
 
+def timed(timeout_us: int, delay_us: int = 0) -> DynamicBatcher:
+    """A batcher whose requests may wait ``timeout_us``."""
+    policy = QueuePolicy(default_timeout_microseconds=timeout_us)
+    return DynamicBatcher(8, queue=QueueSettings(10, default_policy=policy), max_queue_delay_us=delay_us)
+
+
+def test_a_request_that_waited_too_long_is_refused_although_no_instance_is_free() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=timed(2_000), instances=[FakeInstance(capacity=0)])
+        rig.enqueue()
+        await turn()
+        assert rig.answers.errors == []
+        rig.clock.ns = 2_000_000
+        refused = asyncio.get_running_loop().create_future()
+        rig.answers.on_answer = lambda: refused.set_result(None)
+        await asyncio.wait_for(refused, 10)
+        assert rig.answers.errors == ["Request timeout expired"]
+        assert rig.statistics.failures[FailureReason.REJECTED] == 1
+        assert not rig.runner.busy
+
+    asyncio.run(scenario())
+
+
+def test_a_request_that_waited_too_long_does_not_run_although_its_timer_is_late() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=timed(2_000_000), instances=[FakeInstance(capacity=0)])
+        rig.enqueue()
+        rig.clock.ns = 2_000_000_000
+        await open_instance(rig)
+        assert rig.answers.errors == ["Request timeout expired"]
+        assert rig.instances[0].batches == []
+
+    asyncio.run(scenario())
+
+
+def test_a_time_out_that_comes_before_the_delay_is_over_is_kept() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=timed(2_000, 10**9))
+        rig.enqueue()
+        await turn()
+        rig.clock.ns = 2_000_000
+        refused = asyncio.get_running_loop().create_future()
+        rig.answers.on_answer = lambda: refused.set_result(None)
+        await asyncio.wait_for(refused, 10)
+        assert rig.instances[0].batches == []
+
+    asyncio.run(scenario())
+
+
+def test_stopping_ends_when_what_waits_has_run_out_of_time() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=timed(2_000), instances=[FakeInstance(capacity=0)])
+        rig.enqueue()
+        stopping = asyncio.ensure_future(rig.runner.stop())
+        await turn()
+        rig.clock.ns = 2_000_000
+        await asyncio.wait_for(stopping, 10)
+        assert rig.answers.errors == ["Request timeout expired"]
+
+    asyncio.run(scenario())
+
+
+def test_answers_keep_the_order_of_their_requests() -> None:
+    async def scenario() -> None:
+        instances = [FakeInstance("a"), FakeInstance("b")]
+        rig = Rig(instances=instances, order=ResponseOrder(10))
+        rig.enqueue(rows=1)
+        rig.enqueue(rows=2)
+        await turn()
+        instances[1].finish()
+        assert rig.answers.responses == []
+        instances[0].finish()
+        assert [one.outputs[0].shape[0] for one in rig.answers.responses] == [1, 2]
+        assert rig.statistics.success.count == 2
+
+    asyncio.run(scenario())
+
+
+def test_no_more_batches_run_than_answers_may_be_held_back() -> None:
+    async def scenario() -> None:
+        instances = [FakeInstance("a"), FakeInstance("b", capacity=5)]
+        rig = Rig(instances=instances, order=ResponseOrder(2))
+        for _ in range(3):
+            rig.enqueue()
+        await turn()
+        instances[1].finish()
+        await turn()
+        assert rig.runner.pending == 1
+        instances[0].finish()
+        await turn()
+        assert rig.runner.pending == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_request_cancelled_in_the_queue_is_counted_when_the_batch_before_it_is_done() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(1)))
+        rig.enqueue()
+        rig.enqueue().stream.cancel()
+        assert rig.runner.pending == 0
+        rig.enqueue().stream.cancel()
+        rig.instances[0].finish()
+        assert rig.statistics.failures[FailureReason.CANCELED] == 2
+
+    asyncio.run(scenario())
+
+
 def test_an_arrival_is_stamped_by_when_the_model_took_it() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=10**9, max_queue_size=10))
+        rig = Rig(policy=DynamicBatcher(8, max_queue_delay_us=10**9, queue=QueueSettings(10)))
         rig.clock.ns = 7_000_999
         rig.runner.enqueue(request(tensor(np.zeros((1, 2), np.float32)), arrival_ns=7_000_999))
         assert rig.policy.next_wakeup_us() == 7_000 + 10**9

@@ -86,12 +86,14 @@ def test_models_build_requests_with_tritons_arguments() -> None:
         model_version=2,
         flags=1,
         timeout=5,
+        priority=2,
         trace=None,
         preferred_memory=None,
         parameters={"k": True},
     )
     assert (request.request_id(), request.correlation_id(), request.flags()) == ("r2", 9, 1)
-    assert (request.timeout(), request.parameters(), request.trace()) == (5, '{"k": true}', None)
+    assert (request.timeout(), request.priority()) == (5, 2)
+    assert (request.parameters(), request.trace()) == ('{"k": true}', None)
     assert request.requested_output_names() == {"OUT"}
     assert not request.is_cancelled()
 
@@ -109,6 +111,8 @@ def test_models_build_requests_with_tritons_arguments() -> None:
             TritonModelException,
             "^Requested output name for request with id '' and model name 'other' should not be empty.$",
         ),
+        ({"timeout": -1}, TypeError, "expected integers from 0 on, got -1 and 0"),
+        ({"priority": "high"}, TypeError, "expected integers from 0 on, got 0 and 'high'"),
         ({"inputs": [3]}, TypeError, "expected pb_utils.Tensor objects, got int"),
         ({"correlation_id": 1.5}, TypeError, "^Correlation ID must be integer or string$"),
         ({"parameters": {"a": []}}, TypeError, "'a' must be a str, int, float or bool, got list"),

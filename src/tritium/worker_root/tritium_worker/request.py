@@ -42,6 +42,7 @@ class InferenceRequest:
         preferred_memory: where the outputs should be; this version keeps tensors in CPU memory.
         trace: of the request that is the reason for this one.
         parameters: str to str, int, float or bool.
+        priority: from 1, the highest; 0 for the default of the model that is asked. Not in Triton.
 
     Raises:
         TypeError: an argument of another type.
@@ -49,7 +50,7 @@ class InferenceRequest:
     """
 
     # _meta holds what most requests lack, under the channel's keys: id, correlation_id, flags, timeout_us,
-    # parameters. It may be shared between requests and is never written to.
+    # priority, parameters. It may be shared between requests and is never written to.
     __slots__ = ("_inputs", "_meta", "_origin", "_release", "_requested", "_sender", "_target", "_trace")
 
     def __init__(
@@ -66,6 +67,7 @@ class InferenceRequest:
         preferred_memory: Any = None,
         trace: Any = None,
         parameters: Optional[Dict[str, Any]] = None,
+        priority: int = 0,
     ) -> None:
         if preferred_memory is not None and not isinstance(preferred_memory, PreferredMemory):
             raise TypeError(
@@ -74,6 +76,11 @@ class InferenceRequest:
             )
         if not isinstance(correlation_id, (int, str)):
             raise TypeError("Correlation ID must be integer or string")
+        if not isinstance(timeout, int) or not isinstance(priority, int) or min(timeout, priority) < 0:
+            raise TypeError(
+                "InferenceRequest(timeout, priority): expected integers from 0 on, got "
+                f"{timeout!r} and {priority!r}"
+            )
         self._inputs = list(inputs)
         self._requested: Collection[str] = list(requested_output_names)
         for tensor in self._inputs:
@@ -96,6 +103,7 @@ class InferenceRequest:
             "correlation_id": correlation_id,
             "flags": flags,
             "timeout_us": timeout,
+            "priority": priority,
             "parameters": check_parameters("InferenceRequest", parameters) or {},
         }
         self._target = (model_name, model_version)
@@ -158,6 +166,10 @@ class InferenceRequest:
     def timeout(self) -> int:
         """Microseconds, 0 for none."""
         return int(self._meta.get("timeout_us", 0))
+
+    def priority(self) -> int:
+        """From 1, the highest; 0 where the client gave none. Triton's class has no such method."""
+        return int(self._meta.get("priority", 0))
 
     def parameters(self) -> str:
         """The client's parameters as a JSON object."""
