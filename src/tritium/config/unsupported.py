@@ -33,7 +33,8 @@ def check_supported(config: ModelConfig) -> None:
 def _features(config: ModelConfig) -> Iterator[str]:
     given = {
         "sequence_batching": config.sequence_batching,
-        "ensemble_scheduling": config.ensemble_scheduling,
+        "model_namespace of an ensemble step": config.ensemble_scheduling
+        and any(step.model_namespace for step in config.ensemble_scheduling.step),
         "batch_input": config.batch_input,
         "batch_output": config.batch_output,
         "model_warmup": config.model_warmup,
