@@ -14,7 +14,8 @@ from tritium.core.statistics import ModelStatistics
 from tritium.errors import ConfigError, TritiumError
 from tritium.repository.prepare import Prepared
 from tritium.repository.scan import ModelEntry
-from tritium.scheduling.ensemble import Ensemble, EnsembleMember, EnsembleShape
+from tritium.scheduling.ensemble import Ensemble, EnsembleShape
+from tritium.scheduling.ensemble_member import EnsembleMember
 from tritium.scheduling.step_graph import GraphStep, StepGraph
 
 LATEST = -1

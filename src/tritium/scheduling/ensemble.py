@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tritium.core.interfaces import Batch, ModelInstance, Outcome
 from tritium.core.model import Model
@@ -20,24 +21,9 @@ from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.core.tensor import Tensor
 from tritium.errors import TritiumError, UnavailableError, error_of
+from tritium.scheduling.ensemble_member import EnsembleMember, with_rank
 from tritium.scheduling.step_graph import StepGraph, StepPlan
 from tritium.scheduling.step_progress import StepCall, StepProgress
-
-
-@dataclass(frozen=True, slots=True)
-class EnsembleMember:
-    """Who does a step.
-
-    Attributes:
-        inputs: the model's input, the ensemble tensor that it gets, and the rank that the model expects.
-        outputs: the ensemble tensor, and the model's output that becomes it.
-        waits: whether the model may be made to wait while more answers are made than can be worked off.
-    """
-
-    model: Model
-    inputs: tuple[tuple[str, str, int], ...]
-    outputs: tuple[tuple[str, str], ...]
-    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +59,6 @@ class Ensemble:
         self.now_ns = now_ns
         self.decoupled = any(step.decoupled for step in graph.steps)
         self._graph = graph
-        self._requested = tuple(tuple(output for _, output in member.outputs) for member in members)
         self._runs: dict[int, EnsembleRun] = {}
         self._drained = asyncio.Event()
         self._stopping = False
@@ -120,24 +105,6 @@ class Ensemble:
         """The models, and the steps' requests to them, that ``request`` waits for now."""
         run = self._runs.get(id(request))
         return () if run is None else run.asks()
-
-    def step_request(
-        self, step: int, inputs: list[Tensor], parent: InferenceRequest, stream: ResponseStream
-    ) -> InferenceRequest:
-        """A step's request, which has the options of the ensemble's."""
-        return InferenceRequest(
-            self.members[step].model.config.name,
-            inputs,
-            stream,
-            None,
-            parent.id,
-            self._requested[step],
-            parent.parameters,
-            parent.correlation_id,
-            parent.flags,
-            parent.priority,
-            parent.timeout_us,
-        )
 
     def ended(self, request: InferenceRequest) -> None:
         """``request`` is answered, or nobody wants the answer."""
@@ -238,26 +205,13 @@ class EnsembleRun:
             self._ask(call)
 
     def _ask(self, call: StepCall[Tensor]) -> None:
-        ensemble = self._ensemble
-        member = ensemble.members[call.step]
-        tensors = call.inputs(self._plan)
-        inputs = []
-        for name, source, rank in member.inputs:
-            tensor = tensors[source]
-            if tensor is not None:
-                shape = tensor.shape if len(tensor.shape) == rank else _with_rank(tensor.shape, rank)
-                inputs.append(Tensor(name, tensor.datatype, shape, tensor.buffer))
-
-        def answered(response: InferenceResponse, final: bool) -> None:
-            self._answered(call, response, final)
-
-        request = ensemble.step_request(call.step, inputs, self._request, ResponseStream(answered))
-        request.observer = self
-        self._calls[call] = request
-        self._uncounted += 1
+        member = self._ensemble.members[call.step]
+        stream = ResponseStream(partial(self._answered, call))
         try:
-            member.model.check(request)
-            member.model.enqueue(request, ensemble.now_ns())
+            request = member.request(call.inputs(self._plan), self._request, stream, self)
+            self._calls[call] = request
+            self._uncounted += 1
+            member.model.enqueue(request, self._ensemble.now_ns())
         except TritiumError as error:
             self._fail(error)
 
@@ -315,8 +269,7 @@ class EnsembleRun:
         made = []
         for name, tensor in outputs:
             rank = shape.ranks[name]
-            dims = tensor.shape if len(tensor.shape) == rank else _with_rank(tensor.shape, rank)
-            made.append(Tensor(name, tensor.datatype, dims, tensor.buffer))
+            made.append(Tensor(name, tensor.datatype, with_rank(tensor.shape, rank), tensor.buffer))
         if shape.reshape is not None:
             shape.reshape.apply(made)
         return InferenceResponse(
@@ -364,12 +317,3 @@ class EnsembleRun:
         self._ensemble.ended(self._request)
         for request in calls.values():
             request.stream.cancel()
-
-
-def _with_rank(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    """A batch of one where there was no batch dimension, or the row of such a batch; else as it is."""
-    if len(shape) == rank - 1:
-        return (1, *shape)
-    if len(shape) == rank + 1 and shape[0] == 1:
-        return shape[1:]
-    return shape

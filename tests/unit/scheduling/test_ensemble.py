@@ -17,7 +17,8 @@ from tritium.core.response import InferenceResponse
 from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.core.tensor import Tensor
 from tritium.errors import ErrorCode, InvalidArgumentError, UnavailableError
-from tritium.scheduling.ensemble import Ensemble, EnsembleMember, EnsembleShape
+from tritium.scheduling.ensemble import Ensemble, EnsembleShape
+from tritium.scheduling.ensemble_member import EnsembleMember
 from tritium.scheduling.step_graph import GraphStep, StepGraph
 
 Scenario = Callable[["Rig"], None]
