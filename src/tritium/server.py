@@ -70,7 +70,7 @@ class InferenceServer:
             return True
         return all(
             v.state in (VersionState.READY, VersionState.UNLOADING)
-            or (v.state is VersionState.UNAVAILABLE and v.reason == UNLOADED)
+            or (v.state is VersionState.UNAVAILABLE and v.reason.startswith(UNLOADED))
             for v in self.models.versions()
         )
 
@@ -114,12 +114,12 @@ class InferenceServer:
         """Take a model out of service; the requests that it has are answered first, in the background.
 
         Args:
-            unload_dependents: as well as the models that were loaded for it; no model of this server has any.
+            unload_dependents: as well as the models that were loaded only because this ensemble needs them.
 
         Raises:
             TritiumError: see ``ModelRepositoryManager.unload``.
         """
-        await self.models.unload(name, within_load_of=within_load_of)
+        await self.models.unload(name, dependents=unload_dependents, within_load_of=within_load_of)
 
     async def repository_index(self, *, ready_only: bool = False) -> list[IndexEntry]:
         """The models of the repositories, loaded or not, by name and version.

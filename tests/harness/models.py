@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 TensorSpec = tuple[str, str, Sequence[int]]  # name, TYPE_ without the prefix, dims
 
@@ -163,3 +164,35 @@ def write_onnx_model(repository: Path, name: str, *, extra: str = "") -> None:
     (repository / name / "1").mkdir(parents=True)
     onnx.save(model, str(repository / name / "1" / "model.onnx"))
     (repository / name / "config.pbtxt").write_text(f'backend: "onnxruntime"\nmax_batch_size: 32\n{extra}')
+
+
+def write_ensemble(
+    repository: Path,
+    name: str,
+    *steps: tuple[str, dict[str, str], dict[str, str]],
+    max_batch_size: int = 8,
+    inputs: Sequence[TensorSpec] = IN_OUT[0],
+    outputs: Sequence[TensorSpec] = IN_OUT[1],
+    extra: str = "",
+) -> None:
+    """An ensemble of (model, input_map, output_map); ``extra`` goes into its scheduling."""
+    config = [f'platform: "ensemble"\nmax_batch_size: {max_batch_size}']
+    config += [_tensor("input", tensor) for tensor in inputs]
+    config += [_tensor("output", tensor) for tensor in outputs]
+    config += ["ensemble_scheduling {", extra]
+    for model, input_map, output_map in steps:
+        maps = [f'input_map {{ key: "{key}" value: "{value}" }}' for key, value in input_map.items()]
+        maps += [f'output_map {{ key: "{key}" value: "{value}" }}' for key, value in output_map.items()]
+        config.append(f'step {{ model_name: "{model}" model_version: -1 {" ".join(maps)} }}')
+    (repository / name / "1").mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text("\n".join([*config, "}"]))
+
+
+def write_chain(repository: Path, name: str, *models: str, **options: Any) -> None:
+    """An ensemble that sends IN through models from IN to OUT, one after the other."""
+    tensors = ["IN", *(f"t{place}" for place in range(1, len(models))), "OUT"]
+    steps = [
+        (model, {"IN": given}, {"OUT": made})
+        for model, given, made in zip(models, tensors, tensors[1:], strict=False)
+    ]
+    write_ensemble(repository, name, *steps, **options)

@@ -56,7 +56,8 @@ async def with_model(directory: Path, use: Callable[[Model], Awaitable[None]]) -
     launcher = Launcher()
     loader = ModelLoader(LoadOptions(PrepareOptions(), 100, 5.0), launcher, Peers())
     try:
-        (model,) = (await loader.load(scan_model(directory), lambda _: None)).values()
+        entry = scan_model(directory)
+        (model,) = (await loader.load(entry, await loader.draft(entry), lambda _: None)).values()
         assert isinstance(model, Model), model
         try:
             await asyncio.wait_for(use(model), USE_LIMIT_S)

@@ -32,9 +32,10 @@ def check_supported(config: ModelConfig) -> None:
 def _features(config: ModelConfig) -> Iterator[str]:
     given = {
         "sequence_batching": config.sequence_batching,
-        "ensemble_scheduling": config.ensemble_scheduling,
         "batch_input": config.batch_input and config.backend not in _MADE_FROM_BATCHES,
         "batch_output": config.batch_output and config.backend not in _MADE_FROM_BATCHES,
+        "model_namespace of an ensemble step": config.ensemble_scheduling
+        and any(step.model_namespace for step in config.ensemble_scheduling.step),
         "model_warmup": config.model_warmup,
         "model_repository_agents": config.model_repository_agents,
         "runtime": config.runtime,

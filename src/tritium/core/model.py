@@ -16,7 +16,10 @@ from tritium.core.validation import RequestRules
 
 @dataclass(slots=True)
 class Model:
-    """A loaded version. ``document`` is its configuration as ``/config`` shows it."""
+    """A loaded version. ``document`` is its configuration as ``/config`` shows it.
+
+    Other models do the work of an ensemble: ``asks`` says which, with what requests, a request waits for now.
+    """
 
     config: ModelConfig
     version: int
@@ -27,6 +30,7 @@ class Model:
     is_ready: Callable[[], bool]  # whether its instances can run
     restarts: Callable[[], Mapping[str, int]] = dict  # of its workers, by reason
     usage: Callable[[], Sequence[WorkerUsage]] = tuple  # of its workers, now
+    asks: Callable[[InferenceRequest], Sequence[tuple[Model, InferenceRequest]]] | None = None
     _rules: RequestRules = field(init=False)
     _reshape: Reshape = field(init=False)
     _holds: int = field(init=False, default=0)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tritium.core.response import ResponseStream
 from tritium.core.tensor import Tensor
 
 SEQUENCE_START = 1
 SEQUENCE_END = 2
+
+
+class ExecutionObserver(Protocol):
+    """Wants to know where the time of a request went: the ensemble that the request is a step of."""
+
+    def executed(
+        self, queue_ns: int, compute_input_ns: int, compute_infer_ns: int, compute_output_ns: int
+    ) -> None:
+        """The request has succeeded; called once, after its last response."""
+        ...
 
 
 @dataclass(slots=True)
@@ -34,6 +44,7 @@ class InferenceRequest:
     batch_size: int = 1
     arrival_ns: int = 0
     form: object = None  # the same object for requests that are alike in all but the bytes of their tensors
+    observer: ExecutionObserver | None = None
 
     @property
     def label(self) -> str:

@@ -91,6 +91,13 @@ class ModelStatistics:
             succeeded += 1
             rows += request.batch_size
             arrivals_ns += request.arrival_ns
+            if request.observer is not None:
+                request.observer.executed(
+                    batch.dispatched_ns - request.arrival_ns,
+                    outcome.compute_input_ns,
+                    outcome.compute_infer_ns,
+                    outcome.compute_output_ns,
+                )
         self._record_batch_size(batch.rows, outcome)
         if not succeeded:
             return

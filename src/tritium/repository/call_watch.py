@@ -57,7 +57,7 @@ class CallWatch:
         """End one deadlock, if there is one."""
         self._sort_out()
         oldest_s = self._now_s() - PATIENCE_S
-        held = [call for call in self._calls if call.holds_its_caller]
+        held = [part for call in self._calls if call.holds_its_caller for part in _parts(call)]
         if not any(call.since_s <= oldest_s for call in held):
             return
         waits = [Wait(c.caller.name, c.target.config.name, not c.request.stream.attached) for c in held]
@@ -84,3 +84,11 @@ class CallWatch:
         self._calls = [
             call for call in self._calls if not (call.request.stream.closed or call.request.stream.cancelled)
         ]
+
+
+def _parts(call: _Call) -> list[_Call]:
+    """What ``call`` waits for: its target or, of an ensemble, the steps that have not answered."""
+    if call.target.asks is None:
+        return [call]
+    steps = [_Call(call.caller, model, step, call.since_s) for model, step in call.target.asks(call.request)]
+    return [part for step in steps for part in _parts(step)]

@@ -18,14 +18,18 @@ class Drains:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, generation: Generation) -> None:
-        """Unload what is ready in ``generation``, at once in name and when it is unused in fact."""
+    def start(self, generation: Generation, reason: str = UNLOADED) -> None:
+        """Unload what is ready in ``generation``, at once in name and when it is unused in fact.
+
+        Args:
+            reason: what the index says of it afterwards.
+        """
         leaving = generation.ready()
         for version in leaving:
             version.to(VersionState.UNLOADING)
         if not leaving and generation.files is None:
             return
-        task = asyncio.get_running_loop().create_task(self._drain(generation, leaving), name="drain")
+        task = asyncio.get_running_loop().create_task(self._drain(generation, leaving, reason), name="drain")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -34,16 +38,16 @@ class Drains:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _drain(self, generation: Generation, leaving: list[ModelVersion]) -> None:
+    async def _drain(self, generation: Generation, leaving: list[ModelVersion], reason: str) -> None:
         async with asyncio.TaskGroup() as unloads:
             for version in leaving:
-                unloads.create_task(_unload(version), name=f"unload-{version.name}")
+                unloads.create_task(_unload(version, reason), name=f"unload-{version.name}")
         files, generation.files = generation.files, None
         if files is not None:
             await asyncio.to_thread(remove_files, files)
 
 
-async def _unload(version: ModelVersion) -> None:
+async def _unload(version: ModelVersion, reason: str) -> None:
     assert version.model is not None
     try:
         unused = asyncio.Event()
@@ -52,5 +56,5 @@ async def _unload(version: ModelVersion) -> None:
         await version.model.scheduler.stop()
     except Exception:
         logger.exception("unloading '%s' version %d failed", version.name, version.version)
-    version.to(VersionState.UNAVAILABLE, UNLOADED)
+    version.to(VersionState.UNAVAILABLE, reason)
     logger.info("successfully unloaded '%s' version %d", version.name, version.version)

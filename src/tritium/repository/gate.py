@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from tritium.errors import UnavailableError
+
+
+class LoadCycleError(UnavailableError):
+    """A load would wait for itself, by way of ``names``, of which the first is the last."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"loading model '{names[0]}' waits for itself: {' -> '.join(names)}; load the other model before "
+            "it, or when a request comes"
+        )
 
 
 @dataclass(slots=True)
@@ -38,7 +49,7 @@ class LoadGate:
             within_load_of: the model whose loading asks; it waits for this, so its own turn is taken.
 
         Raises:
-            UnavailableError: to wait would be to wait for itself.
+            LoadCycleError: to wait would be to wait for itself.
         """
         async with AsyncExitStack() as stack:
             if within_load_of is not None:
@@ -73,10 +84,7 @@ class LoadGate:
     def _check_cycle(self, name: str, asker: str) -> None:
         path = self._path(name, asker, frozenset())
         if path:
-            raise UnavailableError(
-                f"loading model '{asker}' waits for itself: {' -> '.join([asker, *path])}; load the other "
-                "model before it, or when a request comes"
-            )
+            raise LoadCycleError([asker, *path])
 
     def _path(self, start: str, goal: str, seen: frozenset[str]) -> list[str]:
         """How ``start`` waits for ``goal``; empty if it does not."""

@@ -71,21 +71,34 @@ class ModelLoader:
         self._completions = Completions()
         self._installs = ThreadPoolExecutor(_INSTALLS, thread_name_prefix="tritium-environment")
 
+    async def draft(self, entry: ModelEntry) -> Draft:
+        """Read what ``entry`` says of itself.
+
+        Raises:
+            TritiumError: it cannot be read.
+        """
+        return await asyncio.to_thread(draft, entry, self._options.prepare)
+
+    async def prepare_ensemble(self, entry: ModelEntry, found: Draft) -> Prepared:
+        """The checked configuration of an ensemble, which other models will run.
+
+        Raises:
+            TritiumError: it breaks a rule.
+        """
+        return await asyncio.to_thread(finish, entry, found.config, self._options.prepare)
+
     async def load(
-        self, entry: ModelEntry, on_version: Callable[[int], None]
+        self, entry: ModelEntry, found: Draft, on_version: Callable[[int], None]
     ) -> dict[int, Model | TritiumError]:
         """Load the selected versions of ``entry``.
 
         Args:
+            found: as ``draft`` gives it; no ensemble.
             on_version: called before each version is loaded.
 
         Returns:
             By version, the model or why it could not be loaded.
-
-        Raises:
-            TritiumError: before any version could be tried: the configuration.
         """
-        found = await asyncio.to_thread(draft, entry, self._options.prepare)
         loaded: dict[int, Model | TritiumError] = {}
         for version in found.versions:
             on_version(version)
@@ -109,7 +122,7 @@ class ModelLoader:
         if isinstance(backend, WorkerBackend):
             return await self._load_in_workers(entry, version, backend, config)
         prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
-        # check_supported refuses ensembles, and choose_engine made a choice
+        # an ensemble is not loaded here, and choose_engine made a choice
         assert backend is not None and not isinstance(backend, BackendChoice)
         return await self._load_in_threads(entry, version, backend, prepared)
 

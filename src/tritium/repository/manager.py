@@ -17,9 +17,11 @@ from tritium.config.names import check_model_name
 from tritium.core.model import Model
 from tritium.errors import ConfigError, ModelNotFoundError, ModelNotReadyError, TritiumError, UnavailableError
 from tritium.repository.drain import Drains
-from tritium.repository.gate import LoadGate
+from tritium.repository.ensembles import EnsembleError, EnsembleRecipe
+from tritium.repository.gate import LoadCycleError, LoadGate
 from tritium.repository.index import IndexEntry, index_of
 from tritium.repository.lifecycle import ModelVersion, VersionState
+from tritium.repository.linker import EnsembleLinker
 from tritium.repository.load_error import (
     LoadFailedError,
     LoadRefusedError,
@@ -66,6 +68,8 @@ class ModelRepositoryManager:
         self._stopping = False
         self._models: dict[str, TrackedModel] = {}
         self.failures: dict[str, str] = {}  # models that have no version to show a reason, by name
+        self._linker = EnsembleLinker(self._models, self.failures, self._drains, self.get)
+        self._starting = False  # every model is loaded once, by itself or for an ensemble
 
     # -- what is there --
 
@@ -126,16 +130,23 @@ class ModelRepositoryManager:
                     f"failed to poll model '{name}': model not found in any model repository."
                 )
                 logger.error("%s", self.failures[name])
+        self._starting = True
         async with asyncio.TaskGroup() as loads:
             for name in filter(snapshot.models.__contains__, wanted):
                 loads.create_task(self._load_first(snapshot.models[name]), name=f"load-{name}")
+        self._starting = False
 
     async def _load_first(self, entry: ModelEntry) -> None:
         try:
             async with self._gate.turn(entry.name):
-                await self._take_over(entry, Generation(entry), None)
+                self._linker.ensembles.asked_for(entry.name)
+                if not self._tried(entry.name):
+                    await self._take_over(entry, Generation(entry), None)
         except LoadFailedError:
             pass  # logged, and shown by the index
+
+    def _tried(self, name: str) -> bool:
+        return name in self._models or name in self.failures
 
     async def load(
         self,
@@ -166,17 +177,20 @@ class ModelRepositoryManager:
             raise poll_failed(name, str(error)) from error
         await self._own(self._load_named(name, overrides, within_load_of))
 
-    async def unload(self, name: str, *, within_load_of: str | None = None) -> None:
+    async def unload(self, name: str, *, dependents: bool = False, within_load_of: str | None = None) -> None:
         """Unload a model: it takes no more requests, and those that it has are answered.
 
-        A name that is not known is fine.
+        A name that is not known is fine. Ensembles that need the model go with it, and come back with it.
+
+        Args:
+            dependents: of an ensemble, unload the models as well that were loaded only for it.
 
         Raises:
             LoadRefusedError: the server's models are not under explicit control.
             UnavailableError: as for ``load``.
         """
         self._check_explicit()
-        await self._own(self._unload_named(name, within_load_of))
+        await self._own(self._unload_named(name, within_load_of, dependents=dependents))
 
     async def stop(self) -> None:
         """Give up loads, then drain and unload every model."""
@@ -210,6 +224,7 @@ class ModelRepositoryManager:
 
     async def _load_named(self, name: str, overrides: LoadOverrides | None, within: str | None) -> None:
         async with self._gate.turn(name, within):
+            self._linker.ensembles.asked_for(name)
             entry = await asyncio.to_thread(self._poll, name, overrides)
             if overrides is not None and overrides.files:
                 generation = Generation(None, entry.directory.parent)
@@ -253,6 +268,8 @@ class ModelRepositoryManager:
             if tracked is None or tracked.current is not generation or not generation.ready():
                 self._drains.start(generation)
             raise
+        finally:
+            self._linker.loaded(entry.name)
 
     async def _replace(self, entry: ModelEntry, generation: Generation, within: str | None) -> None:
         before = self._models.get(entry.name)
@@ -263,12 +280,13 @@ class ModelRepositoryManager:
             _settle(generation.versions[number], result)
         failure = versions_failed(entry.name, errors) if errors else None
         if failure is not None and old is not None:
-            _note(old, failure)
+            old.note(failure)
             raise failure
         self._models[entry.name] = TrackedModel(generation, before)
         self.failures.pop(entry.name, None)
         if old is not None:
             self._drains.start(old)
+        self._linker.changed(entry.name)
         if failure is not None:
             raise failure
 
@@ -291,15 +309,22 @@ class ModelRepositoryManager:
 
         try:
             async with self._gate.slot(within):
-                return await self._loader.load(entry, begin)
+                found = await self._loader.draft(entry)
+                if not found.config.is_ensemble:
+                    return await self._loader.load(entry, found, begin)
+                prepared = await self._loader.prepare_ensemble(entry, found)
+            recipe = EnsembleRecipe(prepared, found.versions, generation.source)
+            self._linker.loading(recipe)
+            await self._load_steps(recipe, within)
+            return self._linker.link(recipe, begin)
         except TritiumError as error:
-            if isinstance(error, NoVersionError):
+            if isinstance(error, NoVersionError | EnsembleError):
                 failure = load_failed(entry.name, str(error))
                 logger.error("%s", str(failure).rstrip())
             else:
                 failure = _logged_poll_failure(entry.name, error)
             if old is not None:
-                _note(old, failure)
+                old.note(failure)
             elif generation.files is None:
                 self.failures[entry.name] = str(error)
             raise failure from error
@@ -308,17 +333,57 @@ class ModelRepositoryManager:
                 version.to(VersionState.UNAVAILABLE, "the load was given up")
             raise
 
-    async def _unload_named(self, name: str, within: str | None) -> None:
+    async def _load_steps(self, recipe: EnsembleRecipe, within: str | None) -> None:
+        """Load the models of an ensemble; what fails is known to who links it.
+
+        Raises:
+            EnsembleError: it needs itself.
+        """
+        loads = (self._load_step(name, recipe.name, within) for name in recipe.needs)
+        for result in await asyncio.gather(*loads, return_exceptions=True):
+            if isinstance(result, LoadCycleError):
+                circle = " -> ".join(result.names)
+                raise EnsembleError(f"circular dependency between ensembles: {circle}") from result
+            if result is not None:
+                raise result
+
+    async def _load_step(self, name: str, ensemble: str, within: str | None) -> None:
+        async with self._gate.turn(name, ensemble):
+            if self._starting and self._tried(name):
+                return
+            tracked = self._models.get(name)
+            served = tracked is not None and tracked.serving is not None
+            try:
+                entry = await asyncio.to_thread(self._poll, name, None)
+                if self._serves(entry):
+                    return
+                await self._take_over(entry, Generation(entry), within)
+            except LoadFailedError:
+                return  # logged
+            if not served:
+                self._linker.ensembles.brought(name)
+
+    async def _unload_named(self, name: str, within: str | None, *, dependents: bool = False) -> None:
+        recipe = await self._unload_one(name, within)
+        if recipe is not None and dependents:
+            for step in self._linker.ensembles.abandoned(recipe):
+                await self._unload_named(step, within, dependents=True)
+
+    async def _unload_one(self, name: str, within: str | None) -> EnsembleRecipe | None:
+        """Unload one model; the recipe, if it was an ensemble."""
         async with self._gate.turn(name, within):
+            recipe = self._linker.ensembles.forget(name)
             self.failures.pop(name, None)
             tracked = self._models.get(name)
             if tracked is None:
-                return
+                return recipe
             self._drains.start(tracked.current)
             for version in tracked.current.versions.values():
                 if version.state is VersionState.UNAVAILABLE:
                     version.reason = UNLOADED  # a failure that nobody wants to hear of any more
             tracked.refresh()
+            self._linker.changed(name)
+            return recipe
 
 
 def _settle(version: ModelVersion, result: Model | TritiumError) -> None:
@@ -328,12 +393,6 @@ def _settle(version: ModelVersion, result: Model | TritiumError) -> None:
         return
     version.to(VersionState.READY, model=result)
     logger.info("successfully loaded '%s' version %d", version.name, version.version)
-
-
-def _note(serving: Generation, failure: LoadFailedError) -> None:
-    """Say on what serves why nothing newer does."""
-    for version in serving.ready():
-        version.reason = str(failure).rstrip()
 
 
 def _logged_poll_failure(name: str, error: TritiumError) -> LoadFailedError:

@@ -64,15 +64,16 @@ class Peers:
         await self._models().load(name, {**given, **files}, within_load_of=within_load_of)
 
     async def unload(self, name: str, *, dependents: bool, within_load_of: str | None = None) -> None:
-        """Begin to unload a model; no model has ``dependents`` yet.
+        """Begin to unload a model.
 
         Args:
+            dependents: as well as the models that were loaded only because this ensemble needs them.
             within_load_of: as for ``load``.
 
         Raises:
             TritiumError: see ``ModelRepositoryManager.unload``.
         """
-        await self._models().unload(name, within_load_of=within_load_of)
+        await self._models().unload(name, dependents=dependents, within_load_of=within_load_of)
 
     def ready(self, name: str, version: int | None) -> bool:
         """Whether a model can run a request now."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tritium.core.model import Model
+from tritium.errors import TritiumError
 from tritium.repository.lifecycle import ModelVersion, VersionState
 from tritium.repository.scan import ModelEntry
 
@@ -32,6 +33,11 @@ class Generation:
     def complete(self) -> bool:
         """Every version serves, and there is one."""
         return bool(self.versions) and len(self.ready()) == len(self.versions)
+
+    def note(self, failure: TritiumError) -> None:
+        """Say on what serves why nothing newer does."""
+        for version in self.ready():
+            version.reason = str(failure).rstrip()
 
 
 class TrackedModel:

@@ -30,7 +30,8 @@ async def load(
     launcher, begun = Launcher(), list[int]()
     try:
         loader = ModelLoader(LoadOptions(PrepareOptions(), max_queue_size, 5.0), launcher, Peers())
-        return await loader.load(scan_model(directory), begun.append), begun
+        entry = scan_model(directory)
+        return await loader.load(entry, await loader.draft(entry), begun.append), begun
     finally:
         launcher.close()
 

@@ -20,6 +20,7 @@ from tritium.errors import (
 from tritium.repository.lifecycle import VersionState
 from tritium.repository.loader import ModelLoader
 from tritium.repository.manager import ModelRepositoryManager
+from tritium.repository.prepare import Draft, Prepared, PrepareOptions, draft, finish
 from tritium.repository.scan import ModelEntry
 from tritium.repository.versions import NoVersionError
 
@@ -33,8 +34,16 @@ class FakeLoader:
         self.schedulers: list[FakeScheduler] = []
         self.at_once = self.most_at_once = 0
 
+    async def draft(self, entry: ModelEntry) -> Draft:
+        if entry.config_text is None:
+            return Draft(echo_config(entry.name), None, entry.versions)
+        return draft(entry, PrepareOptions(auto_complete=False))
+
+    async def prepare_ensemble(self, entry: ModelEntry, found: Draft) -> Prepared:
+        return finish(entry, found.config, PrepareOptions())
+
     async def load(
-        self, entry: ModelEntry, on_version: Callable[[int], None]
+        self, entry: ModelEntry, found: Draft, on_version: Callable[[int], None]
     ) -> dict[int, Model | TritiumError]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -54,7 +63,7 @@ class FakeLoader:
                 loaded[version] = InternalError("it does not load")
                 continue
             self.schedulers.append(FakeScheduler())
-            loaded[version] = model(echo_config(entry.name), version=version, scheduler=self.schedulers[-1])
+            loaded[version] = model(found.config, version=version, scheduler=self.schedulers[-1])
         return loaded
 
 

@@ -20,8 +20,8 @@ class NotingManager:
     async def load(self, name: str, parameters: Mapping[str, object], *, within_load_of: str | None) -> None:
         self.asked.append((name, parameters, within_load_of))
 
-    async def unload(self, name: str, *, within_load_of: str | None) -> None:
-        self.asked.append((name, within_load_of))
+    async def unload(self, name: str, *, dependents: bool, within_load_of: str | None) -> None:
+        self.asked.append((name, dependents, within_load_of))
 
 
 def test_a_model_may_load_and_unload_others() -> None:
@@ -34,7 +34,7 @@ def test_a_model_may_load_and_unload_others() -> None:
         assert manager.asked == [
             ("a", {}, None),
             ("a", {"config": "{}", "file:1/model.py": b"x"}, "b"),
-            ("a", None),
+            ("a", True, None),
         ]
 
     asyncio.run(scenario())
