@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         write_python_model(models, name, PLAIN)
     write_python_model(models, "caller", CALLER)
     write_python_model(models, "async_caller", ASYNC_CALLER)
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "quick"):
         write_python_model(models, name, CHAIN)
     write_python_model(models, "pair", CHAIN, extra="instance_group { count: 2 }")
     write_python_model(models, "repeat", REPEAT, extra=DECOUPLED)
@@ -122,3 +122,11 @@ def test_a_model_that_waits_for_itself_is_told_so_and_goes_on(
     assert reply.error.startswith("deadlock: ")
     assert all(f"waits for '{name}'" in reply.error for name in names[1:])
     assert outputs(chain(server, names[0])) == [4]
+
+
+def test_a_model_that_is_given_requests_in_advance_is_not_given_its_own(server: ServerProcess) -> None:
+    for _ in range(50):  # quick ones, so that it gets more than one at a time
+        assert outputs(chain(server, "quick")) == [4]
+    reply = chain(server, "quick", "quick")
+    assert (reply.status, reply.error[:10]) == (503, "deadlock: ")
+    assert outputs(chain(server, "quick")) == [4]

@@ -14,6 +14,10 @@ from tritium.core.statistics import ModelStatistics
 from tritium.core.validation import RequestRules
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Model:
     """A loaded version. ``document`` is its configuration as ``/config`` shows it.
@@ -31,6 +35,7 @@ class Model:
     restarts: Callable[[], Mapping[str, int]] = dict  # of its workers, by reason
     usage: Callable[[], Sequence[WorkerUsage]] = tuple  # of its workers, now
     asks: Callable[[InferenceRequest], Sequence[tuple[Model, InferenceRequest]]] | None = None
+    asked: Callable[[], None] = _nothing  # told before another model's request is queued
     _rules: RequestRules = field(init=False)
     _reshape: Reshape = field(init=False)
     _holds: int = field(init=False, default=0)

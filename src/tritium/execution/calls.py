@@ -14,6 +14,7 @@ import msgspec
 from tritium.core.interfaces import ModelAccess, ModelInstance
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.errors import CancelledError, InternalError, TritiumError
+from tritium.execution.call_role import CallRole
 from tritium.execution.wire import WireCodec
 from tritium.execution.worker import Worker
 from tritium.worker_root.tritium_worker import frames
@@ -39,6 +40,7 @@ class WorkerCalls:
         worker: Worker,
         codec: WireCodec,
         models: ModelAccess,
+        role: CallRole,
         *,
         loading: Callable[[], str | None],
     ) -> None:
@@ -48,6 +50,7 @@ class WorkerCalls:
         self._worker = worker
         self._codec = codec
         self._models = models
+        self._role = role
         self._streams: dict[int, ResponseStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._answers: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -69,6 +72,7 @@ class WorkerCalls:
         (part,) = frames.decode_parts(body, frames.SENT.size, 1)
         request, decoupled = self._codec.decode_call(part, self._worker, stream)
         self._streams[call_id] = stream
+        self._role.asks()
         try:
             self._models.infer(request, caller=self._instance, decoupled=decoupled)
         except TritiumError as error:
@@ -156,7 +160,10 @@ class WorkerCalls:
         flags = (frames.FINAL if final else 0) | (frames.EMPTY if response.empty else 0)
         part = None if response.empty else self._codec.encode_response(response, self._worker)
         self._worker.queue(frames.encode_sent(frames.REPLY, call_id, 0, flags, part))
-        self._worker.flush_soon()
+        if self._streams:
+            self._worker.flush_soon()  # with the replies to other calls that come in this turn
+        else:
+            self._worker.flush()
 
     def _run(self, question: dict[str, Any], what: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(self._settle(question["id"], what, work))

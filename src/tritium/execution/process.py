@@ -25,6 +25,7 @@ from tritium.errors import (
     UnavailableError,
     WorkerDiedError,
 )
+from tritium.execution.call_role import CallRole
 from tritium.execution.calls import WorkerCalls
 from tritium.execution.flights import Flight, Flights, Retry
 from tritium.execution.launcher import Launcher
@@ -33,7 +34,7 @@ from tritium.execution.recycler import Recycler
 from tritium.execution.restarts import Restarts
 from tritium.execution.supervisor import BreakerState
 from tritium.execution.watch import Deadline, WorkerWatch
-from tritium.execution.window import InFlightWindow
+from tritium.execution.window import AHEAD_NS, IN_ORDER_AHEAD_NS, InFlightWindow
 from tritium.execution.wire import WireCodec
 from tritium.execution.worker import Worker
 from tritium.execution.worker_end import EndReason, WorkerEnd, worker_end
@@ -77,6 +78,7 @@ class ProcessInstance:
         on_broken: Callable[[TritiumError], None],
         codec: WireCodec,
         models: ModelAccess,
+        role: CallRole,
     ) -> None:
         self.name = name
         self.in_flight = 0
@@ -91,6 +93,7 @@ class ProcessInstance:
         self._on_broken = on_broken
         self._codec = codec
         self._models = models
+        self._role = role
         self._owner = f"{plan.model['name']}:{plan.model['version']}:{id(self)}"  # of custom metrics
         self._worker: Worker | None = None
         self._calls: WorkerCalls | None = None
@@ -149,11 +152,12 @@ class ProcessInstance:
             self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
         if plan.recycle is not None:
             self._recycler = Recycler(plan.recycle)
+        self._window = InFlightWindow(IN_ORDER_AHEAD_NS if plan.in_order else AHEAD_NS)
         worker = self._worker or await self._spawn()
         answer = await load_model(worker, plan)
         self.side_by_side = bool(answer.get("concurrent"))
         self.state = InstanceState.READY
-        self.capacity = _SIDE_BY_SIDE if self.side_by_side else self._window.size
+        self.set_capacity()
         self._replacing = False
         if answer.get("checks"):
             self._check.start(worker)
@@ -169,7 +173,7 @@ class ProcessInstance:
             lambda: self.name, self._plan, self._launcher, handlers=handlers, on_end=self._on_end
         )
         self._calls = WorkerCalls(
-            self, self._owner, worker, self._codec, self._models, loading=self._model_being_loaded
+            self, self._owner, worker, self._codec, self._models, self._role, loading=self._model_being_loaded
         )
         handlers.update(self._calls.handlers)
         self._worker = worker
@@ -242,6 +246,15 @@ class ProcessInstance:
             self._deadline.began()
         worker.queue(frames.encode_batch(frames.EXECUTE, self._flights.depart(flight), parts))
 
+    def set_capacity(self) -> None:
+        """Take as much as is right now, if anything."""
+        if self.state is not InstanceState.READY:
+            self.capacity = 0
+        elif self.side_by_side:
+            self.capacity = _SIDE_BY_SIDE
+        else:
+            self.capacity = 1 if self._role.both else self._window.size
+
     def _encode(self, flight: Flight, worker: Worker) -> list[frames.Part]:
         parts = []
         for slot, request in zip(flight.slots, flight.batch.requests, strict=True):
@@ -262,7 +275,7 @@ class ProcessInstance:
         if self.capacity and not self.side_by_side:
             elapsed_ns = outcome.compute_input_ns + outcome.compute_infer_ns + outcome.compute_output_ns
             self._window.note(elapsed_ns)
-            self.capacity = self._window.size
+            self.set_capacity()
         self._flights.arrive(flight_id, outcome)
         if self._breaker.state is BreakerState.HALF_OPEN:
             self._breaker.record_success()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,7 +23,15 @@ _NO_TENSORS = b"[[],[]]"
 _encode = msgspec.json.Encoder().encode
 
 TensorSpec = tuple[str, DataType, tuple[int, ...], int]
-CallForm = tuple[list[TensorSpec], tuple[str, ...], dict[str, Any]]
+
+
+@dataclass(slots=True, eq=False)
+class CallForm:
+    """What the calls of one model have in common that differ only in the bytes of their tensors."""
+
+    specs: list[TensorSpec]
+    requested: tuple[str, ...]
+    meta: dict[str, Any]
 
 
 class WireCodec:
@@ -107,19 +116,20 @@ class WireCodec:
         known = self._calls.get((spec, meta_bytes))
         if known is None:
             known = self._remember_call(spec, meta_bytes)
-        specs, requested, meta = known
+        meta = known.meta
         request = InferenceRequest(
             meta["model"],
-            _tensors(specs, places, inline, worker),
+            _tensors(known.specs, places, inline, worker),
             stream,
             meta["version"] if meta["version"] > 0 else None,
             meta.get("id", ""),
-            requested,
+            known.requested,
             dict(meta.get("parameters", ())),
             meta.get("correlation_id", 0),
             meta.get("flags", 0),
             priority=meta.get("priority", 0),
             timeout_us=meta.get("timeout_us", 0),
+            form=known,
         )
         return request, meta["decoupled"]
 
@@ -128,7 +138,7 @@ class WireCodec:
         specs = [(n, DATATYPES[d], tuple(shape), nbytes) for n, d, shape, nbytes in tensors]
         if len(self._calls) >= _CACHE_ENTRIES:
             self._calls.clear()
-        known = specs, tuple(requested), msgspec.json.decode(meta_bytes)
+        known = CallForm(specs, tuple(requested), msgspec.json.decode(meta_bytes))
         self._calls[spec, meta_bytes] = known
         return known
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tritium.core.interfaces import ModelAccess, WorkerUsage
 from tritium.errors import TritiumError
+from tritium.execution.call_role import CallRole
 from tritium.execution.cores import core_shares
 from tritium.execution.launcher import Launcher
 from tritium.execution.process import ProcessInstance
@@ -37,6 +38,7 @@ class WorkerGroup:
         self._launcher = launcher
         self._restarts = Restarts()
         self._codec = WireCodec()
+        self._role = CallRole(self._take_one_by_one)
         self._owner = _Owner()
         self.instances = [self._make(f"{name}_0")]
 
@@ -50,6 +52,7 @@ class WorkerGroup:
             on_broken=self._broken,
             codec=self._codec,
             models=self._models,
+            role=self._role,
         )
 
     async def autocomplete(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +109,14 @@ class WorkerGroup:
         if self._restarts.breaker.state is not BreakerState.OPEN or self._runs():
             return None
         return self._restarts.broken_text
+
+    def asked(self) -> None:
+        """Another model, or this one, is about to ask it."""
+        self._role.asked()
+
+    def _take_one_by_one(self) -> None:
+        for instance in self.instances:
+            instance.set_capacity()
 
     def _runs(self) -> bool:
         return any(instance.runs for instance in self.instances)

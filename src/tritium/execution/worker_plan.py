@@ -22,4 +22,7 @@ class WorkerPlan:
     retry: Retry = Retry.NEIGHBOURS
     recycle: RecycleLimits | None = None
     load_timeout_s: float | None = None
+    in_order: bool = (
+        False  # requests run one by one as they came, so nothing is lost by taking some in advance
+    )
     native: bool = False  # an engine that writes to standard error why it ends, and takes all cores it sees

@@ -202,6 +202,7 @@ class ModelLoader:
             is_ready=group.ready,
             restarts=group.restarts,
             usage=group.usage,
+            asked=group.asked,
         )
 
     async def _worker_plan(

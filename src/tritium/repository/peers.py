@@ -44,6 +44,7 @@ class Peers:
                 "to the 'exec' or 'async_exec' calls for decoupled models.'"
             )
         model.check(request)
+        model.asked()
         model.enqueue(request, time.monotonic_ns())
         self._watch.note(caller, model, request)
 

@@ -41,6 +41,7 @@ def plan_for(plan: WorkerPlan, config: ModelConfig, execution_timeout_s: float |
         execution_timeout_s=execution_timeout_s if timeout_s is None else timeout_s,
         retry=_retry(config),
         recycle=recycle,
+        in_order=config.dynamic_batching is None and config.sequence_batching is None,
     )
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.builders import request, tensor
+from tests.unit.builders import Answers, request, tensor
 from tritium.core.request import InferenceRequest
-from tritium.core.response import InferenceResponse
+from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.tensor import DataType, Tensor
 from tritium.errors import ErrorCode, InternalError
 from tritium.execution.wire import WireCodec
@@ -114,6 +114,24 @@ def test_requests_of_one_form_are_encoded_once_and_carry_their_own_bytes() -> No
     assert first[0] is second[0] and first[1] is second[1]
     assert b"".join(second[3]) == np.float32(2).tobytes()
     assert (first[4], second[4]) == (1, 2)
+
+
+def call_part(value: float, **meta: Any) -> PartView:
+    spec = json.dumps([[["IN", "FP32", [1], 4]], ["OUT"]]).encode()
+    meta_bytes = json.dumps({"model": "m", "version": -1, "decoupled": False, **meta}).encode()
+    return spec, meta_bytes, (), memoryview(np.float32(value).tobytes()), 0
+
+
+def test_calls_that_differ_in_their_bytes_only_have_one_form() -> None:
+    codec = WireCodec()
+    calls = [
+        codec.decode_call(part, worker(), ResponseStream(Answers()))[0]
+        for part in (call_part(1), call_part(2), call_part(2, id="x"))
+    ]
+    assert [one.inputs[0].array().tolist() for one in calls] == [[1.0], [2.0], [2.0]]
+    assert [one.id for one in calls] == ["", "", "x"]
+    assert calls[0].form is calls[1].form is not None
+    assert calls[2].form is not calls[0].form
 
 
 def test_the_memory_of_forms_is_bounded() -> None:

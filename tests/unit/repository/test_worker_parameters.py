@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.builders import echo_config
 from tritium.core.model_config import ModelConfig, ModelParameter
-from tritium.core.schedulers_config import SequenceBatching
+from tritium.core.schedulers_config import DynamicBatching, SequenceBatching
 from tritium.environments.interpreter import Interpreter
 from tritium.errors import ConfigError
 from tritium.execution.flights import Retry
@@ -38,6 +38,12 @@ def test_what_a_model_says_is_in_its_plan() -> None:
     plan = plan_for(PLAN, given, 7.0)
     assert (plan.execution_timeout_s, plan.retry) == (1.5, Retry.ALL)
     assert plan.recycle == RecycleLimits(1000, 2 << 20)
+
+
+def test_requests_of_a_model_without_batching_run_in_order() -> None:
+    assert plan_for(PLAN, config(), None).in_order
+    assert not plan_for(PLAN, echo_config("m", dynamic_batching=DynamicBatching()), None).in_order
+    assert not plan_for(PLAN, echo_config("m", sequence_batching=SequenceBatching()), None).in_order
 
 
 def test_nothing_of_a_stateful_model_is_run_again() -> None:

@@ -79,6 +79,20 @@ def test_one_client_that_asks_again_at_once_is_waited_for_awake_and_not_for_ever
     assert LIMIT_NS <= clock.now_ns - began_ns < 2 * LIMIT_NS
 
 
+def test_whoever_waits_for_one_answer_at_a_time_is_awake_from_the_second_on(
+    clock: Clock, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yields: list[int] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: yields.append(clock.now_ns))
+    waits = Linger(pair[0], mean_requests=1.0)
+    pair[1].send(b"x")
+    waits.wait()
+    assert not yields
+    pair[0].recv(1)
+    waits.wait()
+    assert len(yields) > 10
+
+
 def test_on_one_core_there_is_no_use_in_it(
     clock: Clock, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ class Channel:
         self._inputs = ArenaReader(in_fd) if in_fd >= 0 else None
         self._outputs = ArenaWriter(out_fd, arena_bytes) if out_fd >= 0 else None
         self._linger = Linger(sock)
+        self._linger_apart = Linger(sock, mean_requests=1.0)  # one thread, one answer
         self._queued = 0  # results since the last read
         self._lock = threading.Lock()
         self._waiting: List[Buffer] = []
@@ -60,7 +61,8 @@ class Channel:
         return self._feed(self._piece[:count])
 
     def receive_apart(self) -> List[Tuple[int, memoryview]]:
-        """The same in memory of their own: what ``receive`` gave stays good."""
+        """The same in memory of their own: what ``receive`` gave stays good. For a thread of the model."""
+        self._linger_apart.wait()
         return self._feed(self._piece_apart(0))
 
     def receive_now(self) -> List[Tuple[int, memoryview]]:
