@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from benchmarks import models, servers
 from benchmarks.comparison import Bar, Row, compared, measured
-from benchmarks.load import perf_window
+from benchmarks.loop_sockets import loop_window
 from benchmarks.reference import perf_analyzer, real_triton
 from benchmarks.scenarios import LARGE_ELEMENTS, SMALL_ELEMENTS, Bench, Scenario, perf_turns, throughput_row
+from benchmarks.sockets import infer_request
 
 _NAP_S = 0.01
 _NAPPERS = 100
@@ -56,10 +59,11 @@ def coroutines(bench: Bench) -> list[Row]:
     """An ``async def execute`` that waits 10 ms, for 100 clients: how much of 10,000 requests a second."""
     repository = bench.repository("coroutines")
     models.write_napping(repository, "napping", SMALL_ELEMENTS)
-    tool = perf_analyzer(bench.cache)
+    data = np.arange(SMALL_ELEMENTS, dtype=np.float32).reshape(1, -1)
+    request = infer_request("napping", {"INPUT0": data}, data)
     with servers.tritium(repository) as ours:
         windows = [
-            perf_window(tool, ours, "napping", concurrency=_NAPPERS, seconds=bench.seconds)
+            loop_window(ours, request, concurrency=_NAPPERS, seconds=bench.seconds)
             for _ in range(bench.rounds + 1)
         ]
     shares = [window.per_second * _NAP_S / _NAPPERS for window in windows[1:]]

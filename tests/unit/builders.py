@@ -91,6 +91,7 @@ class FakeInstance:
         self.in_flight = 0
         self.capacity = capacity
         self.side_by_side = False
+        self.eager = False
         self.batches: list[Batch] = []
         self.flushed = 0  # batches given before the last flush
         self.on_batch: Callable[[Batch], None] | None = None

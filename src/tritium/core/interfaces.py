@@ -52,6 +52,7 @@ class ModelInstance(Protocol):
     in_flight: int  # batches handed over and not done
     capacity: int  # batches it takes now; 0 while it cannot run
     side_by_side: bool  # it runs what it holds at once, and not one after the other
+    eager: bool  # it begins at once with each batch, and none of them can get company: none should wait
 
     def execute(self, batch: Batch) -> None:
         """Run ``batch``, at the latest after ``flush``, and then call ``batch.done`` on the loop."""

@@ -45,6 +45,7 @@ from tritium.worker_root.tritium_worker import frames
 logger = logging.getLogger("tritium.execution")
 
 _SHOWN_REASON_CHARS = 4096
+_SENT_TOGETHER = 8  # of an eager instance: its worker begins before the loop has read all that arrived
 _SIDE_BY_SIDE = 1024  # batches of a model whose execute is a coroutine
 _MIN_RELOAD_DELAY_S = 0.1  # between two attempts to load a model that does not load any more
 
@@ -84,6 +85,7 @@ class ProcessInstance:
         self.in_flight = 0
         self.capacity = 0
         self.side_by_side = False
+        self.eager = False
         self.state = InstanceState.STARTING
         self._plan = plan
         self._launcher = launcher
@@ -97,6 +99,7 @@ class ProcessInstance:
         self._owner = f"{plan.model['name']}:{plan.model['version']}:{id(self)}"  # of custom metrics
         self._worker: Worker | None = None
         self._calls: WorkerCalls | None = None
+        self._unsent = 0  # batches since the last ``flush`` that sent at once
         self._window = InFlightWindow()
         self._flights = Flights(self._finished, self._landed, self._answered)
         self._restart: asyncio.Task[None] | None = None
@@ -156,6 +159,7 @@ class ProcessInstance:
         worker = self._worker or await self._spawn()
         answer = await load_model(worker, plan)
         self.side_by_side = bool(answer.get("concurrent"))
+        self.eager = self.side_by_side and plan.in_order
         self.state = InstanceState.READY
         self.set_capacity()
         self._replacing = False
@@ -223,11 +227,17 @@ class ProcessInstance:
     def execute(self, batch: Batch) -> None:
         """Take ``batch``; it is sent with ``flush``."""
         self.in_flight += 1
+        self._unsent += 1
         self._send(self._flights.plan(batch))
 
     def flush(self) -> None:
-        """Send what ``execute`` took."""
-        if self._worker is not None:
+        """Send what ``execute`` took, if need be with what it will take in this turn of the loop."""
+        if self._worker is None:
+            return
+        if self.eager and self.in_flight > 1 and self._unsent < _SENT_TOGETHER:
+            self._worker.flush_soon()
+        else:
+            self._unsent = 0
             self._worker.flush()
 
     def _send(self, flight: Flight) -> None:

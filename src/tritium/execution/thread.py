@@ -32,6 +32,7 @@ class ThreadInstance:
         self.in_flight = 0
         self.capacity = 0
         self.side_by_side = False
+        self.eager = False
         self._backend = backend
         self._context = context
         self._completions = completions

@@ -66,8 +66,8 @@ class BatchRunner:
         if (reason := self._unavailable()) is not None:
             raise UnavailableError(reason)
         self._policy.add(request, request.arrival_ns // 1000)
-        if self._running == 0 and not self._dispatch_scheduled:
-            self._dispatch()  # nothing runs, so nothing can be gained by looking for company
+        if (self._running == 0 or self.instances[0].eager) and not self._dispatch_scheduled:
+            self._dispatch()  # nothing can be gained by looking for company
         else:
             self.wake()
 

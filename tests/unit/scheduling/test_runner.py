@@ -101,6 +101,19 @@ def test_the_first_request_does_not_wait_for_the_loop_to_turn_and_the_next_ones_
     asyncio.run(scenario())
 
 
+def test_an_eager_instance_gets_each_request_at_once() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=[FakeInstance(capacity=3)])
+        rig.instances[0].eager = True
+        for count in (1, 2, 3):
+            rig.enqueue()
+            assert len(rig.instances[0].batches) == count
+        rig.enqueue()
+        assert (len(rig.instances[0].batches), rig.runner.pending) == (3, 1)
+
+    asyncio.run(scenario())
+
+
 def test_requests_wait_while_every_instance_is_busy() -> None:
     async def scenario() -> None:
         rig = Rig(instances=[FakeInstance("a"), FakeInstance("b")])

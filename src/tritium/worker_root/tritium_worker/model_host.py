@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, Awaitable, Dict, List, Optional, Sequence
 
 from tritium_worker.errors import HostError, TritonError
+from tritium_worker.exact_timers import new_event_loop
 from tritium_worker.failure import FailureReporter
 from tritium_worker.model_config import ModelConfig
 from tritium_worker.process import PROCESS
@@ -164,7 +165,7 @@ class ModelHost:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of the model's coroutines: one for its life, for the connections it keeps."""
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            self._loop = new_event_loop()
         return self._loop
 
     def finalize(self) -> Optional[str]:

@@ -65,16 +65,19 @@ class SideBySide:
                 break
             kind, body = frame
             if kind == frames.EXECUTE:
-                task = self._loop.create_task(self._executor.run_async(body))
-                self._tasks.add(task)
-                task.add_done_callback(self._ended)
+                self._tasks.add(self._loop.create_task(self._run(body)))
             elif kind == frames.STOP and self._stopped is not None:
                 self._stopped.set()
         self._flush_soon()
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        self._flush_soon()
+    async def _run(self, body: memoryview) -> None:
+        try:
+            await self._executor.run_async(body)
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.discard(task)
+            self._flush_soon()
 
     def _flush_soon(self) -> None:
         """What this turn of the loop has to send goes together, at its end."""
