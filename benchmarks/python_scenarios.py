@@ -12,6 +12,7 @@ from benchmarks.loop_sockets import loop_window
 from benchmarks.reference import perf_analyzer, real_triton
 from benchmarks.scenarios import LARGE_ELEMENTS, SMALL_ELEMENTS, Bench, Scenario, perf_turns, throughput_row
 from benchmarks.sockets import infer_request
+from benchmarks.worker_start import seconds_to_loaded
 
 _NAP_S = 0.01
 _NAPPERS = 100
@@ -81,9 +82,19 @@ def batched(bench: Bench) -> list[Row]:
     return [throughput_row(what, mine, other, Bar(2.0, "x"))]
 
 
+def worker_start(bench: Bench) -> list[Row]:
+    """A worker of an identity ``model.py``, which needs numpy, from the start of its process to loaded."""
+    repository = bench.repository("worker")
+    models.write_identity(repository, "small", SMALL_ELEMENTS)
+    seconds = [seconds_to_loaded(repository, "small") for _ in range(bench.rounds + 1)]
+    bar = Bar(0.4, "s", at_most=True)
+    return [measured("start of a worker to its model loaded, with numpy", seconds[1:], bar)]
+
+
 PYTHON_SCENARIOS: Mapping[str, Scenario] = {
     "grpc": grpc,
     "asking": asking,
     "coroutines": coroutines,
     "batched": batched,
+    "worker": worker_start,
 }
