@@ -49,10 +49,26 @@ class ModelInstance(Protocol):
     """One copy of a model, which runs one batch at a time and may hold some more in flight."""
 
     name: str
-    in_flight: int  # batches handed over and not done
-    capacity: int  # batches it takes now; 0 while it cannot run
-    side_by_side: bool  # it runs what it holds at once, and not one after the other
-    eager: bool  # it begins at once with each batch, and none of them can get company: none should wait
+
+    @property
+    def in_flight(self) -> int:
+        """Batches handed over and not done."""
+        ...
+
+    @property
+    def capacity(self) -> int:
+        """Batches it takes now; 0 while it cannot run."""
+        ...
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether it runs what it holds at once, and not one after the other."""
+        ...
+
+    @property
+    def eager(self) -> bool:
+        """Whether it begins at once with each batch, and none of them can get company: none should wait."""
+        ...
 
     def execute(self, batch: Batch) -> None:
         """Run ``batch``, at the latest after ``flush``, and then call ``batch.done`` on the loop."""

@@ -17,24 +17,23 @@ from typing import Any
 
 import msgspec
 
-from tritium.core.interfaces import Batch, ModelAccess, Outcome, WorkerUsage
+from tritium.core.interfaces import Batch, ModelAccess, WorkerUsage
 from tritium.errors import (
     DeadlineExceededError,
-    InternalError,
     TritiumError,
     UnavailableError,
     WorkerDiedError,
 )
+from tritium.execution.batch_traffic import BatchTraffic
 from tritium.execution.call_role import CallRole
 from tritium.execution.calls import WorkerCalls
-from tritium.execution.flights import Flight, Flights, Retry
+from tritium.execution.flights import Retry
 from tritium.execution.launcher import Launcher
 from tritium.execution.ready_check import ReadyCheck
 from tritium.execution.recycler import Recycler
 from tritium.execution.restarts import Restarts
 from tritium.execution.supervisor import BreakerState
 from tritium.execution.watch import Deadline, WorkerWatch
-from tritium.execution.window import AHEAD_NS, IN_ORDER_AHEAD_NS, InFlightWindow
 from tritium.execution.wire import WireCodec
 from tritium.execution.worker import Worker
 from tritium.execution.worker_end import EndReason, WorkerEnd, worker_end
@@ -45,8 +44,6 @@ from tritium.worker_root.tritium_worker import frames
 logger = logging.getLogger("tritium.execution")
 
 _SHOWN_REASON_CHARS = 4096
-_SENT_TOGETHER = 8  # of an eager instance: its worker begins before the loop has read all that arrived
-_SIDE_BY_SIDE = 1024  # batches of a model whose execute is a coroutine
 _MIN_RELOAD_DELAY_S = 0.1  # between two attempts to load a model that does not load any more
 
 
@@ -82,10 +79,6 @@ class ProcessInstance:
         role: CallRole,
     ) -> None:
         self.name = name
-        self.in_flight = 0
-        self.capacity = 0
-        self.side_by_side = False
-        self.eager = False
         self.state = InstanceState.STARTING
         self._plan = plan
         self._launcher = launcher
@@ -99,9 +92,10 @@ class ProcessInstance:
         self._owner = f"{plan.model['name']}:{plan.model['version']}:{id(self)}"  # of custom metrics
         self._worker: Worker | None = None
         self._calls: WorkerCalls | None = None
-        self._unsent = 0  # batches since the last ``flush`` that sent at once
-        self._window = InFlightWindow()
-        self._flights = Flights(self._finished, self._landed, self._answered)
+        self._traffic = BatchTraffic(
+            lambda: self.name, codec, role, on_available=on_available, on_executed=self._on_executed
+        )
+        self._flights = self._traffic.flights
         self._restart: asyncio.Task[None] | None = None
         self._watch = WorkerWatch(
             plan.stopped_limit_s,
@@ -113,8 +107,6 @@ class ProcessInstance:
         self._check = ReadyCheck(lambda: self.name, lambda: self.in_flight > 0)
         self._recycler: Recycler | None = None
         self._replacing = False  # from recycling until the new worker runs or fails
-        self._deadline: Deadline | None = None
-        self._drained = asyncio.Event()
 
     @property
     def runs(self) -> bool:
@@ -151,25 +143,23 @@ class ProcessInstance:
             TritiumError: the model cannot be loaded.
         """
         self._plan = plan
-        if plan.execution_timeout_s is not None:
-            self._deadline = Deadline(plan.execution_timeout_s, self._on_deadline)
+        limit_s = plan.execution_timeout_s
+        deadline = Deadline(limit_s, self._on_deadline) if limit_s is not None else None
         if plan.recycle is not None:
             self._recycler = Recycler(plan.recycle)
-        self._window = InFlightWindow(IN_ORDER_AHEAD_NS if plan.in_order else AHEAD_NS)
         worker = self._worker or await self._spawn()
         answer = await load_model(worker, plan)
-        self.side_by_side = bool(answer.get("concurrent"))
-        self.eager = self.side_by_side and plan.in_order
         self.state = InstanceState.READY
-        self.set_capacity()
+        concurrent = bool(answer.get("concurrent"))
+        self._traffic.open(worker, side_by_side=concurrent, in_order=plan.in_order, deadline=deadline)
         self._replacing = False
         if answer.get("checks"):
             self._check.start(worker)
 
     async def _spawn(self) -> Worker:
         handlers: dict[int, Callable[[memoryview], None]] = {
-            frames.RESULT: self._on_result,
-            frames.RESPONSE: self._on_response,
+            frames.RESULT: self._traffic.on_result,
+            frames.RESPONSE: self._traffic.on_response,
             frames.CHECKED: self._check.on_checked,
             frames.EXHAUSTED: self._on_exhausted,
         }
@@ -189,18 +179,13 @@ class ProcessInstance:
 
     async def stop(self) -> None:
         """Finish what is in flight, let the model finalize, end the process."""
-        await self._drain()
+        await self._traffic.drain()
         restart = self._leave()
         if restart is not None:
             await asyncio.gather(restart, return_exceptions=True)
         if self._worker is not None:
             await finalize(self._worker)
         self._models.metrics.release(self._owner)
-
-    async def _drain(self) -> None:
-        if len(self._flights):
-            self._drained.clear()
-            await self._drained.wait()
 
     async def abandon(self) -> None:
         """End the process at once; what is in flight fails."""
@@ -212,112 +197,53 @@ class ProcessInstance:
     def _leave(self) -> asyncio.Task[None] | None:
         """Take no more work; the restart that was under way, if any, which is cancelled."""
         self.state = InstanceState.STOPPED
-        self.capacity = 0
+        self._traffic.lose_worker()
         self._replacing = False
         self._watch.stop()
         self._check.stop()
-        if self._deadline is not None:
-            self._deadline.stop()
         if self._restart is not None:
             self._restart.cancel()
         return self._restart
 
     # -- batches --
 
+    @property
+    def in_flight(self) -> int:
+        """Batches handed over and not done."""
+        return self._traffic.in_flight
+
+    @property
+    def capacity(self) -> int:
+        """Batches it takes now; 0 while it cannot run."""
+        return self._traffic.capacity
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether its model's ``execute`` is a coroutine."""
+        return self._traffic.side_by_side
+
+    @property
+    def eager(self) -> bool:
+        """Whether nothing is gained by collecting batches for it."""
+        return self._traffic.eager
+
     def execute(self, batch: Batch) -> None:
         """Take ``batch``; it is sent with ``flush``."""
-        self.in_flight += 1
-        self._unsent += 1
-        self._send(self._flights.plan(batch))
+        self._traffic.execute(batch)
 
     def flush(self) -> None:
-        """Send what ``execute`` took, if need be with what it will take in this turn of the loop."""
-        if self._worker is None:
-            return
-        if self.eager and self.in_flight > 1 and self._unsent < _SENT_TOGETHER:
-            self._worker.flush_soon()
-        else:
-            self._unsent = 0
-            self._worker.flush()
-
-    def _send(self, flight: Flight) -> None:
-        worker = self._worker
-        if worker is None or self.state is not InstanceState.READY:
-            self._flights.hold(flight)
-            return
-        try:
-            parts = self._encode(flight, worker)
-        except Exception as error:  # out of shared memory, or of descriptors
-            logger.exception("%s: a batch cannot be sent to its worker", self.name)
-            text = f"cannot hand the request to '{self.name}': {type(error).__name__}"
-            self._flights.fail(flight, InternalError(text))
-            return
-        if self._deadline is not None and not self._flights.oldest:
-            self._deadline.began()
-        worker.queue(frames.encode_batch(frames.EXECUTE, self._flights.depart(flight), parts))
+        """Send what ``execute`` took."""
+        self._traffic.flush()
 
     def set_capacity(self) -> None:
-        """Take as much as is right now, if anything."""
-        if self.state is not InstanceState.READY:
-            self.capacity = 0
-        elif self.side_by_side:
-            self.capacity = _SIDE_BY_SIDE
-        else:
-            self.capacity = 1 if self._role.both else self._window.size
+        """Something has changed on which it depends."""
+        self._traffic.set_capacity()
 
-    def _encode(self, flight: Flight, worker: Worker) -> list[frames.Part]:
-        parts = []
-        for slot, request in zip(flight.slots, flight.batch.requests, strict=True):
-            if worker.board is not None:
-                worker.board.clear(slot)
-                request.stream.attach(slot, worker.board.cancel, worker.board.pause)
-            parts.append(self._codec.encode(request, worker, slot))
-        return parts
-
-    def _on_result(self, body: memoryview) -> None:
-        flight_id, count = frames.BATCH.unpack_from(body)
-        expected = len(self._flights.flying(flight_id).batch.requests)
-        worker = self._worker
-        assert worker is not None
-        if count != expected:
-            raise InternalError(f"worker '{self.name}' answered {count} of {expected} requests")
-        outcome = self._codec.decode_result(body, worker)
-        if self.capacity and not self.side_by_side:
-            elapsed_ns = outcome.compute_input_ns + outcome.compute_infer_ns + outcome.compute_output_ns
-            self._window.note(elapsed_ns)
-            self.set_capacity()
-        self._flights.arrive(flight_id, outcome)
+    def _on_executed(self, requests: int) -> None:
         if self._breaker.state is BreakerState.HALF_OPEN:
             self._breaker.record_success()
-        if self._deadline is not None:
-            self._next_deadline(self._deadline)
         if self._recycler is not None:
-            self._recycle_if(self._recycler.answered(expected))
-
-    def _on_response(self, body: memoryview) -> None:
-        flight_id, position, _ = frames.SENT.unpack_from(body)
-        assert self._worker is not None
-        response, final = self._codec.decode_response(body, self._worker)
-        self._flights.respond(flight_id, position, response, final=final)
-
-    def _next_deadline(self, deadline: Deadline) -> None:
-        if self._flights.oldest:
-            deadline.began()
-        else:
-            deadline.stop()
-
-    def _finished(self, batch: Batch, outcome: Outcome) -> None:
-        self.in_flight -= 1
-        self._answered(batch, outcome)
-
-    def _landed(self) -> None:
-        self.in_flight -= 1
-        self._on_available()
-
-    def _answered(self, batch: Batch, outcome: Outcome) -> None:
-        batch.done(batch, outcome)
-        if not len(self._flights):
-            self._drained.set()
+            self._recycle_if(self._recycler.answered(requests))
 
     # -- when the process has served enough --
 
@@ -334,13 +260,14 @@ class ProcessInstance:
         logger.info("worker of '%s' %s; it is replaced", self.name, why)
         self.state = InstanceState.RECYCLING
         self._replacing = True
-        self.capacity = 0
+        self._traffic.close()
         self._plan_restart(self._recycle())
 
     async def _recycle(self) -> None:
-        await self._drain()
+        await self._traffic.drain()
         worker, self._worker = self._worker, None
         self._check.stop()
+        self._traffic.lose_worker()
         assert worker is not None  # its end would have cancelled this
         await finalize(worker)
         if self._calls is not None:
@@ -371,11 +298,9 @@ class ProcessInstance:
         if worker is None or self.state not in (InstanceState.READY, InstanceState.RECYCLING):
             return  # start() reports it
         self.state = InstanceState.DOWN
-        self.capacity = 0
+        self._traffic.lose_worker()
         self._replacing = False
         self._check.stop()
-        if self._deadline is not None:
-            self._deadline.stop()
         delay_s = self._restarts.crashed(self.name, end.reason, end.text)
         logger.error("worker of '%s' %s; restart in %.2f s", self.name, end.log_text, delay_s)
         if self._calls is not None:
@@ -416,9 +341,7 @@ class ProcessInstance:
                 await self.start(self._plan)
             except TritiumError as error:
                 delay_s = await self._start_failed(error)
-        for flight in self._flights.release():
-            self._send(flight)
-        self.flush()
+        self._traffic.release()
         self._on_available()
 
     async def _start_failed(self, error: TritiumError) -> float:
