@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
-from typing import Optional, Set
+from typing import Dict, Optional
 
 from tritium_worker import frames
 from tritium_worker.calls import Calls
@@ -30,7 +31,8 @@ class SideBySide:
         self._executor = executor
         self._calls = calls
         self._thread = threading.current_thread()
-        self._tasks: Set[asyncio.Task[None]] = set()
+        self._tasks: Dict[int, asyncio.Task[None]] = {}
+        self._numbers = itertools.count()
         self._stopped: Optional[asyncio.Event] = None
         self._flushing = False
 
@@ -50,7 +52,7 @@ class SideBySide:
         self._loop.remove_reader(self._channel.fileno())
         self._calls.loop = None
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(list(self._tasks.values()))
 
     def _on_frames(self) -> None:
         if threading.current_thread() is self._thread:
@@ -65,18 +67,17 @@ class SideBySide:
                 break
             kind, body = frame
             if kind == frames.EXECUTE:
-                self._tasks.add(self._loop.create_task(self._run(body)))
+                number = next(self._numbers)
+                self._tasks[number] = self._loop.create_task(self._run(number, body))
             elif kind == frames.STOP and self._stopped is not None:
                 self._stopped.set()
         self._flush_soon()
 
-    async def _run(self, body: memoryview) -> None:
+    async def _run(self, number: int, body: memoryview) -> None:
         try:
             await self._executor.run_async(body)
         finally:
-            task = asyncio.current_task()
-            assert task is not None
-            self._tasks.discard(task)
+            del self._tasks[number]
             self._flush_soon()
 
     def _flush_soon(self) -> None:
