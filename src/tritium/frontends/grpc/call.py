@@ -46,6 +46,10 @@ class CallSurroundings(Protocol):
 
     deadlines: Deadlines
 
+    def allocate(self, size: int) -> Buffer:
+        """Memory for a message that comes in pieces."""
+        ...
+
     def now_s(self) -> float:
         """The listener's monotonic clock."""
         ...
@@ -96,6 +100,10 @@ class GrpcCall:
     def metadata(self) -> tuple[Field, ...]:
         """The client's own header fields, as they came: names in lower case, binary values in base64."""
         return self._facts.metadata
+
+    def allocate(self, size: int) -> Buffer:
+        """A writable buffer for a message that comes in pieces."""
+        return self._connection.allocate(size)
 
     # -- answers --
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
+from tritium.frontends.grpc.buffers import MessageBuffers
 from tritium.frontends.grpc.call import GrpcCall
 from tritium.frontends.grpc.deadlines import Deadlines
 from tritium.frontends.grpc.inputs import StreamInput, UnaryInput
@@ -52,6 +53,7 @@ class Shared:
         self.now_s = now_s
         self.deadlines = deadlines
         self.call_soon = call_soon
+        self.buffers = MessageBuffers()
         self.scratch = memoryview(bytearray(SCRATCH_BYTES))
 
     def plan(self, headers: RequestHeaders) -> CallPlan[Unary | Streaming]:
@@ -84,6 +86,7 @@ class GrpcConnection(asyncio.BufferedProtocol):
     def __init__(self, shared: Shared, owner: ConnectionOwner, age_factor: float = 1.0) -> None:
         self.now_s = shared.now_s
         self.deadlines = shared.deadlines
+        self.allocate = shared.buffers.lend
         self._shared = shared
         self._owner = owner
         self._limit = shared.settings.max_message_bytes

@@ -28,9 +28,7 @@ class ModelInfer:
             TritiumError: the message breaks the protocol, or the model does not take it.
         """
         inference = _UnaryInference(call)
-        model = inference.read(self._server, self._forms, message)
-        request = inference.request
-        assert request is not None
+        model, request = inference.read(self._server, self._forms, message)
         call.on_cancel = inference.stream.cancel
         self._server.infer(model, request)
 

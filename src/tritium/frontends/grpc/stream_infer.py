@@ -154,10 +154,9 @@ class _StreamRequest(Inference):
         Raises:
             TritiumError: the message breaks the protocol, or the model does not take it.
         """
-        model = self.read(server, forms, message)
+        model, request = self.read(server, forms, message)
         self.ordered = not model.config.decoupled
-        assert self.request is not None
-        server.infer(model, self.request)
+        server.infer(model, request)
 
     def refuse(self, error: TritiumError) -> None:
         """Reply that the request was not run."""
