@@ -71,10 +71,8 @@ class StreamInfer:
 
     def reply(self, request: _StreamRequest, pieces: Sequence[Buffer]) -> None:
         """Send a reply, now or when it is its turn."""
-        if request.ordered:
+        if request.ordered and not (self._in_order and self._in_order[0] is request):
             request.waiting.append(pieces)
-            if self._in_order and self._in_order[0] is request:
-                self._send_in_order()
         else:
             self._send(pieces)
 
