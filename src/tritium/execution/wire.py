@@ -53,7 +53,7 @@ class WireCodec:
         return spec, meta, places, inline, slot
 
     def _remember(self, request: InferenceRequest) -> tuple[bytes, bytes, bool]:
-        """Spec, meta without id, whether there are large tensors; kept if the request has a form to know it by."""
+        """Spec, meta without id, whether there are large tensors; kept if the request has a form."""
         tensors = [(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in request.inputs]
         spec = _encode((tensors, request.requested_outputs or self._declared_outputs))
         large = any(len(t.buffer) >= THRESHOLD_BYTES for t in request.inputs)
