@@ -12,6 +12,7 @@ from tritium.frontends.grpc.deadlines import Deadlines
 from tritium.frontends.grpc.inputs import StreamInput, UnaryInput
 from tritium.frontends.grpc.keepalive import Keepalive, Step
 from tritium.frontends.grpc.plan import CallPlan, make_plan
+from tritium.frontends.grpc.restriction import forwarded_metadata, restriction_refusal
 from tritium.frontends.grpc.service import GrpcService, Streaming, Unary
 from tritium.frontends.grpc.settings import GrpcSettings
 from tritium.http2.connection import Http2Connection
@@ -65,6 +66,9 @@ class Shared:
             compression=settings.compression,
             max_header_list=settings.limits.max_header_list_bytes,
         )
+        if plan.refusal is None:
+            plan.refusal = restriction_refusal(settings.restrictions, plan.path, dict(headers.fields))
+            plan.forwarded = forwarded_metadata(settings.forward, plan.metadata)
         return plan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
@@ -94,3 +94,9 @@ class Inference:
             labels=self.model.labels,
             final=final,
         )
+
+
+def forward(request: InferenceRequest, parameters: Mapping[str, str]) -> None:
+    """Give a request more parameters: it is no longer alike to the others of its form."""
+    request.parameters = {**request.parameters, **parameters}
+    request.form = None

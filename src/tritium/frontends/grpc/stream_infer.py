@@ -8,13 +8,13 @@ asked for that by the metadata ``triton_grpc_error: true``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import TritiumError, UnavailableError
 from tritium.frontends.grpc.call import GrpcCall
-from tritium.frontends.grpc.inference import Inference
+from tritium.frontends.grpc.inference import Inference, forward
 from tritium.frontends.grpc.status import GrpcStatus
 from tritium.protocol.grpc_forms import GrpcForms
 from tritium.protocol.grpc_infer import encode_stream_error, encode_stream_reply
@@ -34,6 +34,7 @@ class StreamInfer:
         self._forms = forms
         self._call = call
         self._strict = _STRICT in call.metadata
+        self._forwarded = call.forwarded
         self._running: dict[_StreamRequest, None] = {}
         self._in_order: deque[_StreamRequest] = deque()  # those whose replies keep the order of the requests
         self._owed = 0  # messages whose space the client has not got back
@@ -52,7 +53,7 @@ class StreamInfer:
         try:
             if self._stopping:
                 raise UnavailableError(_STOPPING)
-            request.start(self._server, self._forms, message)
+            request.start(self._server, self._forms, message, self._forwarded)
         except TritiumError as error:
             request.refuse(error)
         if self._call.over:
@@ -146,7 +147,9 @@ class _StreamRequest(Inference):
         self.ordered = True
         self.waiting: deque[Sequence[Buffer]] = deque()
 
-    def start(self, server: InferenceServer, forms: GrpcForms, message: Buffer) -> None:
+    def start(
+        self, server: InferenceServer, forms: GrpcForms, message: Buffer, forwarded: Mapping[str, str]
+    ) -> None:
         """Run what ``message`` asks for.
 
         Raises:
@@ -154,6 +157,8 @@ class _StreamRequest(Inference):
         """
         model, request = self.read(server, forms, message)
         self.ordered = not model.config.decoupled
+        if forwarded:
+            forward(request, forwarded)
         server.infer(model, request)
 
     def refuse(self, error: TritiumError) -> None:
