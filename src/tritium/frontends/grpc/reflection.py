@@ -91,7 +91,7 @@ class _Reflection:
         self._call.finish()
 
     def _answer(self, asked: Any, answer: Any) -> None:
-        kind = asked.WhichOneof("message_request")
+        kind = str(asked.WhichOneof("message_request") or "")
         try:
             if kind == "list_services":
                 for name in self._service.services:
@@ -100,7 +100,7 @@ class _Reflection:
                 symbol = kind == "file_containing_symbol"
                 files = self._service.files_of(getattr(asked, kind), symbol=symbol)
                 answer.file_descriptor_response.file_descriptor_proto.extend(files)
-            elif kind is None:
+            elif not kind:
                 self._fail(answer, GrpcStatus.INVALID_ARGUMENT, "the request asks for nothing")
             else:
                 self._fail(answer, GrpcStatus.NOT_FOUND, "none of the messages has extensions")
