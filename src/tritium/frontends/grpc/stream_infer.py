@@ -60,10 +60,10 @@ class StreamInfer:
             return
         if not request.ordered and request in self._in_order:
             self._in_order.remove(request)
+            self._send_in_order()
         if not self._call.writable:
             request.pause(True)
         self._let_client_send()
-        self._send_in_order()
 
     def on_half_close(self) -> None:
         """The client sends no more requests; what runs is answered."""
@@ -80,10 +80,12 @@ class StreamInfer:
     def done(self, request: _StreamRequest) -> None:
         """Everything about ``request`` was replied."""
         self._running.pop(request, None)
-        if request.ordered:
+        if request.ordered and self._in_order and self._in_order[0] is request:
             self._send_in_order()
-        self._let_client_send()
-        self._finish_if_done()
+        if self._owed:
+            self._let_client_send()
+        if not self._running:
+            self._finish_if_done()
 
     def fail(self, error: TritiumError) -> bool:
         """End the stream with an execution error if the client wants that: whether it does."""
@@ -96,8 +98,10 @@ class StreamInfer:
         order = self._in_order
         while order:
             first = order[0]
-            while first.waiting:
-                self._send(first.waiting.popleft())
+            if first.waiting:
+                for pieces in first.waiting:
+                    self._send(pieces)
+                first.waiting = []
             if first in self._running:
                 return
             order.popleft()
@@ -145,7 +149,7 @@ class _StreamRequest(Inference):
         super().__init__(self._on_response)
         self._owner = owner
         self.ordered = True
-        self.waiting: deque[Sequence[Buffer]] = deque()
+        self.waiting: list[Sequence[Buffer]] = []
 
     def start(
         self, server: InferenceServer, forms: GrpcForms, message: Buffer, forwarded: Mapping[str, str]
