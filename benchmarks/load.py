@@ -32,6 +32,7 @@ class Window:
     average_us: float
     p50_us: float
     p99_us: float
+    responses_per_second: float = math.nan  # where a request may have several
 
 
 def perf_window(
@@ -112,6 +113,7 @@ def parse_perf_report(text: str) -> Window:
             average_us=float(last["Avg latency"]),
             p50_us=float(last["p50 latency"]),
             p99_us=float(last["p99 latency"]),
+            responses_per_second=float(last.get("Response Throughput", "nan")),
         )
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise LoadFailedError(f"cannot read perf_analyzer's report ({error!r}): {text[:300]!r}") from error

@@ -99,6 +99,30 @@ class TritonPythonModel:
         return responses
 '''
 
+_REPEATING = """\
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    \"\"\"Answers {answers} times with what it was asked, by a response sender.\"\"\"
+
+    def execute(self, requests):
+        for request in requests:
+            sender = request.get_response_sender()
+            data = pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy()
+            for _ in range({answers}):
+                sender.send(pb_utils.InferenceResponse([pb_utils.Tensor("OUTPUT0", data)]))
+            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+"""
+
+
+def write_repeating(repository: Path, name: str, elements: int, answers: int) -> None:
+    """A decoupled model that answers ``answers`` times; otherwise as ``write_identity``."""
+    write_identity(repository, name, elements)
+    with (repository / name / "config.pbtxt").open("a") as config:
+        config.write("model_transaction_policy { decoupled: true }\n")
+    (repository / name / "1" / "model.py").write_text(_REPEATING.format(answers=answers))
+
 
 def write_caller(repository: Path, name: str, elements: int) -> None:
     """A ``model.py`` that asks the identity model ``small``; otherwise as ``write_identity``."""

@@ -8,13 +8,27 @@ import numpy as np
 
 from benchmarks import models, servers
 from benchmarks.comparison import Bar, Row, compared, measured
+from benchmarks.grpc_load import call_window, idle_connections
+from benchmarks.load import Window
 from benchmarks.loop_sockets import loop_window
 from benchmarks.reference import perf_analyzer, real_triton
-from benchmarks.scenarios import LARGE_ELEMENTS, SMALL_ELEMENTS, Bench, Scenario, perf_turns, throughput_row
+from benchmarks.scenarios import (
+    LARGE_ELEMENTS,
+    SMALL_ELEMENTS,
+    Bench,
+    Scenario,
+    perf_turns,
+    throughput_row,
+    turns,
+)
+from benchmarks.servers import Server
 from benchmarks.sockets import infer_request
 from benchmarks.worker_start import seconds_to_loaded
 
 _NAP_S = 0.01
+_ANSWERS = 100
+_CONNECTIONS = 1000
+_IDLE_S = 10
 _NAPPERS = 100
 
 
@@ -38,10 +52,42 @@ def grpc(bench: Bench) -> list[Row]:
         mine, other = perf_turns(bench, tool, *small, 8, "stream")
         what = "model.py identity by gRPC streams, 64 B, c=8: throughput against Triton"
         rows.append(throughput_row(what, mine, other, Bar(2.0, "x")))
-        mine, other = perf_turns(bench, tool, (ours, "large"), (theirs, "large"), 1, "grpc")
+
+        def window(server: Server) -> Window:
+            return call_window(server, "large", LARGE_ELEMENTS, seconds=bench.seconds)
+
+        mine, other = turns(bench, lambda: window(ours), lambda: window(theirs))
         what = "model.py identity over gRPC, 12.6 MB, c=1: throughput against Triton"
         rows.append(throughput_row(what, mine, other, Bar(1.2, "x")))
     return rows
+
+
+def decoupled(bench: Bench) -> list[Row]:
+    """A decoupled ``model.py`` with 100 small responses for each request, by gRPC streams."""
+    repository = bench.repository("decoupled")
+    models.write_repeating(repository, "repeating", SMALL_ELEMENTS, _ANSWERS)
+    tool, triton = perf_analyzer(bench.cache), real_triton(bench.cache)
+    with servers.tritium(repository) as ours, servers.real_triton(triton, repository) as theirs:
+        sides = (ours, "repeating"), (theirs, "repeating")
+        mine, other = perf_turns(bench, tool, *sides, 4, "stream")
+    what = f"decoupled model.py, {_ANSWERS} responses of 64 B each, c=4: responses against Triton"
+    ours_per_s, theirs_per_s = ([w.responses_per_second for w in side] for side in (mine, other))
+    return [compared(what, ours_per_s, theirs_per_s, "/s", Bar(1.5, "x"))]
+
+
+def idle_clients(bench: Bench) -> list[Row]:
+    """1,000 gRPC connections that ask once a second."""
+    repository = bench.repository("idle")
+    models.write_identity(repository, "small", SMALL_ELEMENTS)
+    with servers.tritium(repository) as ours:
+        figures = idle_connections(ours, "small", SMALL_ELEMENTS, count=_CONNECTIONS, seconds=_IDLE_S)
+    what = f"{_CONNECTIONS:,} gRPC connections, 1 request/s each"
+    kilobytes = figures.bytes_per_connection / 1000
+    return [
+        measured(f"{what}: errors in {_IDLE_S} s", [figures.errors], Bar(0.0, "", at_most=True)),
+        measured(f"{what}: p99 latency", [figures.p99_s * 1000], Bar(250.0, "ms", at_most=True)),
+        measured(f"{what}: memory of each", [kilobytes], Bar(40.0, "KB", at_most=True)),
+    ]
 
 
 def asking(bench: Bench) -> list[Row]:
@@ -93,6 +139,8 @@ def worker_start(bench: Bench) -> list[Row]:
 
 PYTHON_SCENARIOS: Mapping[str, Scenario] = {
     "grpc": grpc,
+    "decoupled": decoupled,
+    "idle": idle_clients,
     "asking": asking,
     "coroutines": coroutines,
     "batched": batched,

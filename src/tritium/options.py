@@ -9,6 +9,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Restriction:
+    """Categories of calls that are answered only if a header named by ``key`` has this value."""
+
+    categories: tuple[str, ...]
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class HttpOptions:
     """The HTTP front end."""
 
@@ -26,6 +35,8 @@ class HttpOptions:
     min_body_rate: int = 240  # bytes per second, as Apache mod_reqtimeout
     idle_timeout_s: float = 75.0  # as nginx
     write_timeout_s: float = 60.0  # as nginx: a reader that takes nothing for so long is cut
+    forward_pattern: str = ""  # headers whose names match become parameters of inferences; empty: none
+    restricted: tuple[Restriction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,9 @@ class GrpcOptions:
     max_ping_strikes: int = 2
     max_connection_age_ms: int = 0  # 0: any
     max_connection_age_grace_ms: int = 0  # 0: any
+    forward_pattern: str = ""  # metadata whose keys match become parameters of inferences; empty: none
+    restricted: tuple[Restriction, ...] = ()
+    reflection: bool = False  # tritium's: offer grpc.reflection.v1
 
 
 @dataclass(frozen=True, slots=True)

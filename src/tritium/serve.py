@@ -20,7 +20,7 @@ from tritium.execution.launcher import Launcher
 from tritium.execution.memory import settle
 from tritium.frontends.grpc.front_end import make_listener
 from tritium.frontends.grpc.listener import GrpcListener
-from tritium.frontends.http.handlers import HttpApi
+from tritium.frontends.http.handlers import make_api
 from tritium.frontends.http.listener import HttpListener
 from tritium.frontends.http.metrics_api import MetricsApi
 from tritium.options import HttpOptions, ServerOptions
@@ -175,7 +175,10 @@ class Service:
                 raise StartError(f"failed to start GRPC service: {error.code.text} - {error}") from error
             await self._open("GRPC", listener, address)
         if options.http.enabled:
-            api = HttpApi(server, max_input_bytes=options.http.max_input_bytes)
+            try:
+                api = make_api(server, options.http)
+            except TritiumError as error:
+                raise StartError(f"failed to start HTTP service: {error.code.text} - {error}") from error
             await self._open("HTTP", HttpListener(api, options.http), options.http.address)
         if options.metrics.enabled:
             metrics = MetricsApi(server, cpu=options.metrics.cpu)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tritium.cli import values
 from tritium.cli.backend_settings import merged, parse_backend_config
 from tritium.cli.settings import default_of, options_from
-from tritium.cli.triton_values import cache_config
+from tritium.cli.triton_values import cache_config, restricted
 from tritium.options import ServerOptions
 
 
@@ -115,6 +115,11 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
         ServeFlag("--http-write-timeout-secs", "http.write_timeout_s",
                   "close a connection whose client has read nothing for so long", "SECONDS",
                   values.seconds(0.001)),
+        ServeFlag("--http-header-forward-pattern", "http.forward_pattern",
+                  "headers whose names match become parameters of inferences", "REGEX", values.text),
+        ServeFlag("--http-restricted-api", "http.restricted",
+                  "endpoints that want a secret header; may be repeated", "CATEGORY,...:KEY=VALUE",
+                  restricted("--http-restricted-api"), repeated=True),
     ),
     "grpc": (
         ServeFlag("--no-grpc", "grpc.enabled", "do not listen for gRPC", constant=False),
@@ -158,6 +163,13 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
                   "how long a connection may live; 0 for any time", "MS", values.integer(0)),
         ServeFlag("--grpc-max-connection-age-grace-ms", "grpc.max_connection_age_grace_ms",
                   "how much longer its calls may take; 0 for any time", "MS", values.integer(0)),
+        ServeFlag("--grpc-header-forward-pattern", "grpc.forward_pattern",
+                  "metadata whose keys match become parameters of inferences", "REGEX", values.text),
+        ServeFlag("--grpc-restricted-protocol", "grpc.restricted",
+                  "calls that want a secret in their metadata; may be repeated", "CATEGORY,...:KEY=VALUE",
+                  restricted("--grpc-restricted-protocol"), repeated=True),
+        ServeFlag("--grpc-reflection", "grpc.reflection",
+                  "describe the services to clients that ask (server reflection)", constant=True),
     ),
     "metrics": (
         ServeFlag("--no-metrics", "metrics.enabled", "do not offer Prometheus metrics", constant=False),

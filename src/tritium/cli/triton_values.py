@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tritium.cli.backend_settings import parse_backend_config
+from tritium.options import Restriction
 
 TritonParse = Callable[[str], object]
 
@@ -154,4 +155,11 @@ rate_limit_resource = setting(
 
 def restricted(flag: str) -> TritonParse:
     """Restricted protocols, ``<category>,...:<key>=<value>``."""
-    return setting(f"{flag} option format is '<config name>:<setting>=<value>'", "[^:]+:[^=]+=.*")
+    form = setting(f"{flag} option format is '<config name>:<setting>=<value>'", "[^:]+:[^=]+=.*")
+
+    def parse(value: str) -> Restriction:
+        categories, _, secret = str(form(value)).partition(":")
+        key, _, expected = secret.partition("=")
+        return Restriction(tuple(categories.split(",")), key, expected)
+
+    return parse

@@ -47,9 +47,12 @@ class ResponseStream:
         """Deliver a response to the owner."""
         if self.closed:
             return
-        self.closed = final
+        on_response = self._on_response
+        if final:
+            self.closed = True
+            self._on_response = _ignore  # the owner and the stream know each other: a circle ends here
         if not self.cancelled:
-            self._on_response(response, final)
+            on_response(response, final)
 
     def fail(self, error: TritiumError) -> None:
         """End the stream with an error."""
@@ -95,3 +98,7 @@ class ResponseStream:
         self._slot = slot
         self._on_cancel = on_cancel
         self._on_pause = on_pause
+
+
+def _ignore(response: InferenceResponse, final: bool) -> None:
+    """What a stream calls that is over."""

@@ -54,17 +54,19 @@ class WireCodec:
         if known is None:
             known = self._remember(request)
         spec, meta, large = known
+        if request.id:
+            meta = _meta(request, request.id)
         if not large:
             return spec, meta, (), [tensor.buffer for tensor in request.inputs], slot
         places, inline = _place(request.inputs, worker)
         return spec, meta, places, inline, slot
 
     def _remember(self, request: InferenceRequest) -> tuple[bytes, bytes, bool]:
-        """Spec, meta, and whether there are large tensors; kept if the request has a form to know it by."""
+        """Spec, meta without id, whether there are large tensors; kept if the request has a form."""
         tensors = [(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in request.inputs]
         spec = _encode((tensors, request.requested_outputs or self._declared_outputs))
         large = any(len(t.buffer) >= THRESHOLD_BYTES for t in request.inputs)
-        known = spec, _meta(request), large
+        known = spec, _meta(request, ""), large
         if request.form is not None:
             if len(self._forms) >= _CACHE_ENTRIES:
                 self._forms.clear()
@@ -207,11 +209,11 @@ def _tensors(
     return tensors
 
 
-def _meta(request: InferenceRequest) -> bytes:
+def _meta(request: InferenceRequest, identity: str) -> bytes:
     """What a model can see of a request beside its tensors; empty when it is all default."""
     meta: dict[str, Any] = {}
-    if request.id:
-        meta["id"] = request.id
+    if identity:
+        meta["id"] = identity
     if request.parameters:
         meta["parameters"] = request.parameters
     if request.correlation_id:

@@ -126,7 +126,8 @@ class SendFlow:
         if self._window > MAX_WINDOW:
             raise Http2ConnectionError(Http2Code.FLOW_CONTROL_ERROR, "connection window passes 2^31-1")
         self._update_free()
-        self._pump_blocked()
+        if self._blocked:
+            self._pump_blocked()
 
     def widen_stream(self, stream: Http2Stream, increment: int) -> bool:
         """The client opened a stream's window; false if too far."""

@@ -31,7 +31,9 @@ class Http2Limits:
     max_header_list_bytes: int = 16384  # as grpc-core; a longer list is refused, no more
     max_header_block_bytes: int = 65536  # decoded and encoded; the connection ends beyond it
     max_continuations: int = 32  # frames of one header block
-    max_frame_bytes: int = 1 << 20
+    max_frame_bytes: int = (
+        4 << 20
+    )  # grpc-core sends as long ones as it may; each has a beginning that is copied
     stream_window_bytes: int = 1 << 20  # received and not consumed, per stream; one long message may pass it
     connection_window_bytes: int = 16 << 20
     send_high_water_bytes: int = 256 << 10  # a stream with more unsent bytes is not writable ...

@@ -96,7 +96,8 @@ class FrameReader:
         stream_id &= _MASK
         if kind == DATA:
             return self._data(view, start, end, (flags, stream_id, length))
-        self._check_length(kind, length)
+        if FIXED_LENGTHS.get(kind) != length:
+            self._check_length(kind, length)
         if kind >= KNOWN_TYPES:
             self._sink.on_skipped(stream_id)
             self.data_stream, self.left = 0, length

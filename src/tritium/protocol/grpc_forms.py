@@ -107,7 +107,7 @@ class GrpcForm:
             p.timeout_us,
             p.batch_size,
             0,
-            None if identity else self,
+            self,
         )
 
     def reply(

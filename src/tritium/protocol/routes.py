@@ -10,26 +10,31 @@ from tritium.errors import InvalidArgumentError
 
 
 class Endpoint(Enum):
-    """What a path asks for; the value is the method it takes."""
+    """What a path asks for; the value ends with the method it takes and its category of restrictions."""
 
-    SERVER_METADATA = ("server metadata", "GET")
-    LIVE = ("live", "GET")
-    READY = ("ready", "GET")
-    MODEL_READY = ("model ready", "GET")
-    MODEL_METADATA = ("model metadata", "GET")
-    MODEL_CONFIG = ("model config", "GET")
-    MODEL_STATS = ("model stats", "GET")
-    INFER = ("infer", "POST")
-    GENERATE = ("generate", "POST")
-    GENERATE_STREAM = ("generate stream", "POST")
-    REPOSITORY_INDEX = ("repository index", "POST")
-    MODEL_LOAD = ("model load", "POST")
-    MODEL_UNLOAD = ("model unload", "POST")
+    SERVER_METADATA = ("server metadata", "GET", "metadata")
+    LIVE = ("live", "GET", "health")
+    READY = ("ready", "GET", "health")
+    MODEL_READY = ("model ready", "GET", "health")
+    MODEL_METADATA = ("model metadata", "GET", "metadata")
+    MODEL_CONFIG = ("model config", "GET", "model-config")
+    MODEL_STATS = ("model stats", "GET", "statistics")
+    INFER = ("infer", "POST", "inference")
+    GENERATE = ("generate", "POST", "inference")
+    GENERATE_STREAM = ("generate stream", "POST", "inference")
+    REPOSITORY_INDEX = ("repository index", "POST", "model-repository")
+    MODEL_LOAD = ("model load", "POST", "model-repository")
+    MODEL_UNLOAD = ("model unload", "POST", "model-repository")
 
     @property
     def method(self) -> str:
         """The HTTP method."""
         return self.value[1]
+
+    @property
+    def category(self) -> str:
+        """What it is called in restrictions."""
+        return self.value[2]
 
 
 class Route(NamedTuple):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.load import (
@@ -23,7 +26,16 @@ _REPORT = (
 
 
 def test_reads_throughput_and_latencies_by_the_names_of_their_columns() -> None:
-    assert parse_perf_report(_REPORT) == Window(5746.95, average_us=1383, p50_us=1303, p99_us=3081)
+    read = parse_perf_report(_REPORT)
+    assert replace(read, responses_per_second=0.0) == Window(
+        5746.95, average_us=1383, p50_us=1303, p99_us=3081, responses_per_second=0.0
+    )
+    assert math.isnan(read.responses_per_second)
+
+
+def test_reads_the_responses_of_decoupled_models() -> None:
+    head, row, _ = _REPORT.split("\n")
+    assert parse_perf_report(f"{head},Response Throughput\n{row},51375.9\n").responses_per_second == 51375.9
 
 
 @pytest.mark.parametrize(

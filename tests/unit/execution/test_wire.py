@@ -109,8 +109,8 @@ def test_the_model_sees_what_the_request_says_beside_its_tensors() -> None:
 
 def test_requests_of_one_form_are_encoded_once_and_carry_their_own_bytes() -> None:
     codec, form = WireCodec(), object()
-    first = codec.encode(request(tensor([[1.0]]), name="q", form=form), worker(), 1)
-    second = codec.encode(request(tensor([[2.0]]), name="q", form=form), worker(), 2)
+    first = codec.encode(request(tensor([[1.0]]), parameters={"x": 1}, form=form), worker(), 1)
+    second = codec.encode(request(tensor([[2.0]]), parameters={"x": 1}, form=form), worker(), 2)
     assert first[0] is second[0] and first[1] is second[1]
     assert b"".join(second[3]) == np.float32(2).tobytes()
     assert (first[4], second[4]) == (1, 2)
@@ -132,6 +132,13 @@ def test_calls_that_differ_in_their_bytes_only_have_one_form() -> None:
     assert [one.id for one in calls] == ["", "", "x"]
     assert calls[0].form is calls[1].form is not None
     assert calls[2].form is not calls[0].form
+
+
+def test_requests_of_one_form_carry_their_own_ids() -> None:
+    codec, form = WireCodec(), object()
+    parts = [codec.encode(request(name=name, form=form), worker(), 0) for name in ("a", "", "b")]
+    assert [bytes(part[1]) for part in parts] == [b'{"id":"a"}', b"", b'{"id":"b"}']
+    assert parts[0][0] is parts[1][0] is parts[2][0]
 
 
 def test_the_memory_of_forms_is_bounded() -> None:

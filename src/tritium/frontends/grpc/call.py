@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tritium.core.tensor import Buffer
@@ -39,12 +39,17 @@ class CallFacts(Protocol):
     metadata: tuple[Field, ...]
     timeout_s: float | None
     reply_coding: str | None
+    forwarded: Mapping[str, str]
 
 
 class CallSurroundings(Protocol):
     """What a call needs of its connection."""
 
     deadlines: Deadlines
+
+    def allocate(self, size: int) -> Buffer:
+        """Memory for a message that comes in pieces."""
+        ...
 
     def now_s(self) -> float:
         """The listener's monotonic clock."""
@@ -96,6 +101,15 @@ class GrpcCall:
     def metadata(self) -> tuple[Field, ...]:
         """The client's own header fields, as they came: names in lower case, binary values in base64."""
         return self._facts.metadata
+
+    @property
+    def forwarded(self) -> Mapping[str, str]:
+        """What of it is to be parameters of inferences."""
+        return self._facts.forwarded
+
+    def allocate(self, size: int) -> Buffer:
+        """A writable buffer for a message that comes in pieces."""
+        return self._connection.allocate(size)
 
     # -- answers --
 

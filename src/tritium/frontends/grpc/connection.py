@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
+from tritium.frontends.grpc.buffers import MessageBuffers
 from tritium.frontends.grpc.call import GrpcCall
 from tritium.frontends.grpc.deadlines import Deadlines
 from tritium.frontends.grpc.inputs import StreamInput, UnaryInput
 from tritium.frontends.grpc.keepalive import Keepalive, Step
 from tritium.frontends.grpc.plan import CallPlan, make_plan
+from tritium.frontends.grpc.restriction import forwarded_metadata, restriction_refusal
 from tritium.frontends.grpc.service import GrpcService, Streaming, Unary
 from tritium.frontends.grpc.settings import GrpcSettings
 from tritium.http2.connection import Http2Connection
@@ -52,6 +54,7 @@ class Shared:
         self.now_s = now_s
         self.deadlines = deadlines
         self.call_soon = call_soon
+        self.buffers = MessageBuffers()
         self.scratch = memoryview(bytearray(SCRATCH_BYTES))
 
     def plan(self, headers: RequestHeaders) -> CallPlan[Unary | Streaming]:
@@ -63,6 +66,9 @@ class Shared:
             compression=settings.compression,
             max_header_list=settings.limits.max_header_list_bytes,
         )
+        if plan.refusal is None:
+            plan.refusal = restriction_refusal(settings.restrictions, plan.path, dict(headers.fields))
+            plan.forwarded = forwarded_metadata(settings.forward, plan.metadata)
         return plan
 
 
@@ -84,6 +90,7 @@ class GrpcConnection(asyncio.BufferedProtocol):
     def __init__(self, shared: Shared, owner: ConnectionOwner, age_factor: float = 1.0) -> None:
         self.now_s = shared.now_s
         self.deadlines = shared.deadlines
+        self.allocate = shared.buffers.lend
         self._shared = shared
         self._owner = owner
         self._limit = shared.settings.max_message_bytes

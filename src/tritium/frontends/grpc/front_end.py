@@ -9,22 +9,26 @@ from tritium.frontends.grpc.health import HealthService
 from tritium.frontends.grpc.inference_service import InferenceService
 from tritium.frontends.grpc.keepalive import KeepaliveRules
 from tritium.frontends.grpc.listener import GrpcListener
+from tritium.frontends.grpc.reflection import ReflectionService
+from tritium.frontends.grpc.restriction import PREFIX
 from tritium.frontends.grpc.service import Streaming, Unary
 from tritium.frontends.grpc.settings import GrpcSettings
 from tritium.frontends.grpc.tls import tls_context
 from tritium.http2.limits import Http2Limits, PingRules
 from tritium.options import GrpcOptions
+from tritium.protocol.restrictions import Restrictions, forward_pattern
 from tritium.server import InferenceServer
 
 
 class Services:
-    """Triton's inference service and gRPC's health service, on one port."""
+    """Triton's inference service and gRPC's health and reflection services, on one port."""
 
-    def __init__(self, server: InferenceServer) -> None:
+    def __init__(self, server: InferenceServer, *, reflection: bool = False) -> None:
         self.health = HealthService(lambda name: server.ready)
         self.methods: Mapping[bytes, Unary | Streaming] = {
             **InferenceService(server).methods,
             **self.health.methods,
+            **(ReflectionService().methods if reflection else {}),
         }
 
 
@@ -32,9 +36,9 @@ def make_listener(server: InferenceServer, options: GrpcOptions, address: str) -
     """The listener, not started yet.
 
     Raises:
-        InvalidArgumentError: its TLS files cannot be used.
+        InvalidArgumentError: its TLS files, restrictions or pattern cannot be used.
     """
-    services = Services(server)
+    services = Services(server, reflection=options.reflection)
     listener = GrpcListener(services, settings_of(options, address), tls_context(options))
     listener.on_sweep = services.health.refresh
     return listener
@@ -61,4 +65,6 @@ def settings_of(options: GrpcOptions, address: str) -> GrpcSettings:
             max_age_s=options.max_connection_age_ms / 1000 or math.inf,
             max_age_grace_s=options.max_connection_age_grace_ms / 1000 or math.inf,
         ),
+        restrictions=Restrictions(options.restricted, prefix=PREFIX),
+        forward=forward_pattern(options.forward_pattern),
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 
 from tritium.core.tensor import Buffer
 from tritium.frontends.grpc.call import GrpcCall
+from tritium.frontends.grpc.descriptors import health_file
 from tritium.frontends.grpc.service import Streaming, Unary
 from tritium.frontends.grpc.status import GrpcError, GrpcStatus
 
@@ -112,12 +113,8 @@ class _Watcher:
 
 def _request_type() -> type[Message]:
     """HealthCheckRequest, in a pool of its own: a program may have its own copy of the same file."""
-    file = descriptor_pb2.FileDescriptorProto(name="health.proto", package="grpc.health.v1", syntax="proto3")
-    field = file.message_type.add(name="HealthCheckRequest").field.add(name="service", number=1)
-    field.type = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
-    field.label = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
+    pool.Add(health_file())
     descriptor = pool.FindMessageTypeByName("grpc.health.v1.HealthCheckRequest")
     request: type[Message] = message_factory.GetMessageClass(descriptor)
     return request

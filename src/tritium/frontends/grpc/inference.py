@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse, ResponseCallback, ResponseStream
 from tritium.core.tensor import Buffer
 from tritium.protocol.grpc_forms import GrpcForm, GrpcForms
-from tritium.protocol.grpc_infer import InferCall, encode_infer_response, read_infer_call
+from tritium.protocol.grpc_infer import encode_infer_response, read_infer_call
 from tritium.server import InferenceServer
 
 
 class Inference:
-    """One inference, from its message to its responses. ``on_response`` is the stream's callback."""
+    """One inference, from its message to its responses. ``on_response`` is the stream's callback.
 
-    __slots__ = ("_form", "_infer", "id", "model", "request", "stream")
+    It keeps nothing of the message, which may be long: whoever runs the request lets go of that.
+
+    Attributes:
+        id: known as soon as the message could be read.
+        wants_empty_final: whether the client wants to be told of an end without a response.
+    """
+
+    __slots__ = ("_classes", "_form", "id", "model", "stream", "wants_empty_final")
 
     def __init__(self, on_response: ResponseCallback) -> None:
         self.stream = ResponseStream(on_response)
-        self.id = ""  # known as soon as the message could be read
+        self.id = ""
+        self.wants_empty_final = False
         self.model: Model | None = None
-        self.request: InferenceRequest | None = None
         self._form: GrpcForm | None = None
-        self._infer: InferCall | None = None
+        self._classes: dict[str, int] = {}  # of outputs that are to be classified
 
-    def read(self, server: InferenceServer, forms: GrpcForms, message: Buffer) -> Model:
+    def read(
+        self, server: InferenceServer, forms: GrpcForms, message: Buffer
+    ) -> tuple[Model, InferenceRequest]:
         """Make the request of ``message``, which its model then has checked.
 
         Raises:
@@ -36,13 +45,16 @@ class Inference:
         if form is not None:
             request = form.request(message, self.stream)  # type: ignore[arg-type]  # forms are of bytes
             if request is not None and server.model(request.model_name, request.model_version) is form.model:
-                self._form, self.request, self.id = form, request, request.id
-                self.model = form.model
-                return form.model
+                self._form, self.id = form, request.id
+                self.wants_empty_final = form.wants_empty_final
+                model = self.model = form.model
+                return model, request
         return self._read_anew(server, forms, message)
 
-    def _read_anew(self, server: InferenceServer, forms: GrpcForms, message: Buffer) -> Model:
-        infer = self._infer = read_infer_call(message)
+    def _read_anew(
+        self, server: InferenceServer, forms: GrpcForms, message: Buffer
+    ) -> tuple[Model, InferenceRequest]:
+        infer = read_infer_call(message)
         model = server.model(infer.message.model_name, infer.version)
         self.model = model
         self.id = infer.message.id
@@ -53,17 +65,11 @@ class Inference:
             self.id = infer.message.id if infer.readable else ""
         model.check(request)
         forms.remember(infer, request, model, message)
-        self.request = request
-        return model
+        self._classes, self.wants_empty_final = infer.classes, infer.wants_empty_final
+        return model, request
 
     def accept(self, model: Model) -> None:
         """Raise a TritiumError for a model that this kind of call cannot serve."""
-
-    @property
-    def wants_empty_final(self) -> bool:
-        """Whether the client wants to be told of an end without a response."""
-        known = self._form if self._form is not None else self._infer
-        return known is not None and known.wants_empty_final
 
     def encode(self, response: InferenceResponse, final: bool | None = None) -> Sequence[Buffer]:
         """A ModelInferResponse in pieces.
@@ -84,7 +90,13 @@ class Inference:
             request_id=self.id,
             config=self.model.config,
             version=self.model.version,
-            classes=self._infer.classes if self._infer is not None else {},
+            classes=self._classes,
             labels=self.model.labels,
             final=final,
         )
+
+
+def forward(request: InferenceRequest, parameters: Mapping[str, str]) -> None:
+    """Give a request more parameters: it is no longer alike to the others of its form."""
+    request.parameters = {**request.parameters, **parameters}
+    request.form = None

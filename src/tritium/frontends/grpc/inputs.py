@@ -52,7 +52,7 @@ class UnaryInput:
 
     def _read(self, data: memoryview, end: bool) -> None:
         if self._reader is None:
-            self._reader = MessageReader(self._stream, self._limit, self._on_message)
+            self._reader = MessageReader(self._stream, self._limit, self._call.allocate, self._on_message)
         if self._message is None:
             self._reader.feed(data)
         if end:
@@ -60,7 +60,8 @@ class UnaryInput:
             if self._message is None:
                 text = f"'{self._call.path.decode('latin-1')}' requires exactly one request message."
                 raise GrpcError(GrpcStatus.UNIMPLEMENTED, text)
-            self._handle(self._call, self._message)
+            message, self._message = self._message, None  # which may be long
+            self._handle(self._call, message)
 
     def _on_message(self, compressed: bool, message: Buffer) -> None:
         if self._message is None:
@@ -88,7 +89,7 @@ class StreamInput:
         self._receiver = receiver
         self._coding = coding
         self._limit = limit
-        self._reader: MessageReader | None = MessageReader(stream, limit, self._on_message)
+        self._reader: MessageReader | None = MessageReader(stream, limit, call.allocate, self._on_message)
 
     def on_data(self, data: memoryview, end: bool) -> None:
         """A piece of the body."""
@@ -96,7 +97,11 @@ class StreamInput:
         if reader is None or self._call.over:
             return
         try:
-            reader.feed(data)
+            size = len(data) - PREFIX_BYTES
+            if size > 0 and reader.whole and PREFIX.unpack_from(data) == (0, size) and size <= self._limit:
+                self._on_message(False, bytes(data[PREFIX_BYTES:]))  # one whole message, as most pieces are
+            else:
+                reader.feed(data)
             if end and not self._call.over:
                 if not reader.whole:
                     raise GrpcError(GrpcStatus.INTERNAL, "the last message is cut short")

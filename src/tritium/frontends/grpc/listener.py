@@ -95,6 +95,7 @@ class GrpcListener:
         now_s = time.monotonic()
         for connection in [*self._connections]:
             connection.sweep(now_s)
+        self._shared.buffers.sweep(now_s)
         if self.on_sweep is not None:
             self.on_sweep()
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)

@@ -21,14 +21,21 @@ class MessageReader:
     stream's window until ``Http2Stream.consumed`` is told.
     """
 
-    __slots__ = ("_compressed", "_head", "_limit", "_message", "_on_message", "_stream")
+    __slots__ = ("_allocate", "_compressed", "_head", "_limit", "_message", "_on_message", "_stream")
 
-    def __init__(self, stream: Http2Stream, limit: int, on_message: Callable[[bool, Buffer], None]) -> None:
+    def __init__(
+        self,
+        stream: Http2Stream,
+        limit: int,
+        allocate: Callable[[int], Buffer],
+        on_message: Callable[[bool, Buffer], None],
+    ) -> None:
         self._stream = stream
         self._limit = limit
+        self._allocate = allocate
         self._on_message = on_message
         self._head = bytearray()
-        self._message: bytearray | None = None  # being received
+        self._message: Buffer | None = None  # being received
         self._compressed = False
 
     def feed(self, data: memoryview) -> None:
@@ -57,14 +64,14 @@ class MessageReader:
             self._on_message(compressed, bytes(data[:size]))
             return data[size:]
         try:
-            message = bytearray(size)
+            message = memoryview(self._allocate(size))
         except MemoryError:
             raise GrpcError(
                 GrpcStatus.RESOURCE_EXHAUSTED, f"no memory for a message of {size} bytes"
             ) from None
         message[: len(data)] = data
         self._message, self._compressed = message, compressed
-        self._stream.receive_into(memoryview(message)[len(data) :])
+        self._stream.receive_into(message[len(data) :])
         return data[:0]
 
     @property

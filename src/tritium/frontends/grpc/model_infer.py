@@ -7,7 +7,7 @@ from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import UnsupportedError
 from tritium.frontends.grpc.call import GrpcCall
-from tritium.frontends.grpc.inference import Inference
+from tritium.frontends.grpc.inference import Inference, forward
 from tritium.protocol.grpc_forms import GrpcForms
 from tritium.server import InferenceServer
 
@@ -28,9 +28,9 @@ class ModelInfer:
             TritiumError: the message breaks the protocol, or the model does not take it.
         """
         inference = _UnaryInference(call)
-        model = inference.read(self._server, self._forms, message)
-        request = inference.request
-        assert request is not None
+        model, request = inference.read(self._server, self._forms, message)
+        if call.forwarded:
+            forward(request, call.forwarded)
         call.on_cancel = inference.stream.cancel
         self._server.infer(model, request)
 

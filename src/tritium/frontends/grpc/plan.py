@@ -25,9 +25,10 @@ class CallPlan(Generic[M]):
         coding: of the messages that have the compressed flag.
         reply_coding: what replies are compressed with.
         metadata: the client's own fields.
+        forwarded: those that are parameters of inferences.
     """
 
-    __slots__ = ("coding", "metadata", "method", "path", "refusal", "reply_coding", "timeout_s")
+    __slots__ = ("coding", "forwarded", "metadata", "method", "path", "refusal", "reply_coding", "timeout_s")
 
     def __init__(self, headers: RequestHeaders, method: M | None) -> None:
         self.path = headers.path
@@ -39,6 +40,7 @@ class CallPlan(Generic[M]):
         self.metadata: tuple[Field, ...] = tuple(
             field for field in headers.fields if field[0] not in _RESERVED
         )
+        self.forwarded: Mapping[str, str] = {}
 
 
 def make_plan(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from tritium.frontends.grpc.keepalive import KeepaliveRules
 from tritium.http2.limits import Http2Limits
+from tritium.protocol.restrictions import Restrictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +22,5 @@ class GrpcSettings:
     compression: str | None = None  # of replies, for clients that accept it: "gzip" or "deflate"
     limits: Http2Limits = field(default_factory=Http2Limits)
     keepalive: KeepaliveRules = field(default_factory=KeepaliveRules)
+    restrictions: Restrictions = field(default_factory=Restrictions)
+    forward: re.Pattern[bytes] | None = None  # what metadata become parameters of inferences

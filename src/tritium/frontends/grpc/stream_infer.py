@@ -8,13 +8,13 @@ asked for that by the metadata ``triton_grpc_error: true``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import TritiumError, UnavailableError
 from tritium.frontends.grpc.call import GrpcCall
-from tritium.frontends.grpc.inference import Inference
+from tritium.frontends.grpc.inference import Inference, forward
 from tritium.frontends.grpc.status import GrpcStatus
 from tritium.protocol.grpc_forms import GrpcForms
 from tritium.protocol.grpc_infer import encode_stream_error, encode_stream_reply
@@ -34,6 +34,7 @@ class StreamInfer:
         self._forms = forms
         self._call = call
         self._strict = _STRICT in call.metadata
+        self._forwarded = call.forwarded
         self._running: dict[_StreamRequest, None] = {}
         self._in_order: deque[_StreamRequest] = deque()  # those whose replies keep the order of the requests
         self._owed = 0  # messages whose space the client has not got back
@@ -52,17 +53,17 @@ class StreamInfer:
         try:
             if self._stopping:
                 raise UnavailableError(_STOPPING)
-            request.start(self._server, self._forms, message)
+            request.start(self._server, self._forms, message, self._forwarded)
         except TritiumError as error:
             request.refuse(error)
         if self._call.over:
             return
         if not request.ordered and request in self._in_order:
             self._in_order.remove(request)
+            self._send_in_order()
         if not self._call.writable:
             request.pause(True)
         self._let_client_send()
-        self._send_in_order()
 
     def on_half_close(self) -> None:
         """The client sends no more requests; what runs is answered."""
@@ -71,20 +72,20 @@ class StreamInfer:
 
     def reply(self, request: _StreamRequest, pieces: Sequence[Buffer]) -> None:
         """Send a reply, now or when it is its turn."""
-        if request.ordered:
+        if request.ordered and not (self._in_order and self._in_order[0] is request):
             request.waiting.append(pieces)
-            if self._in_order and self._in_order[0] is request:
-                self._send_in_order()
         else:
             self._send(pieces)
 
     def done(self, request: _StreamRequest) -> None:
         """Everything about ``request`` was replied."""
         self._running.pop(request, None)
-        if request.ordered:
+        if request.ordered and self._in_order and self._in_order[0] is request:
             self._send_in_order()
-        self._let_client_send()
-        self._finish_if_done()
+        if self._owed:
+            self._let_client_send()
+        if not self._running:
+            self._finish_if_done()
 
     def fail(self, error: TritiumError) -> bool:
         """End the stream with an execution error if the client wants that: whether it does."""
@@ -97,8 +98,10 @@ class StreamInfer:
         order = self._in_order
         while order:
             first = order[0]
-            while first.waiting:
-                self._send(first.waiting.popleft())
+            if first.waiting:
+                for pieces in first.waiting:
+                    self._send(pieces)
+                first.waiting = []
             if first in self._running:
                 return
             order.popleft()
@@ -146,18 +149,21 @@ class _StreamRequest(Inference):
         super().__init__(self._on_response)
         self._owner = owner
         self.ordered = True
-        self.waiting: deque[Sequence[Buffer]] = deque()
+        self.waiting: list[Sequence[Buffer]] = []
 
-    def start(self, server: InferenceServer, forms: GrpcForms, message: Buffer) -> None:
+    def start(
+        self, server: InferenceServer, forms: GrpcForms, message: Buffer, forwarded: Mapping[str, str]
+    ) -> None:
         """Run what ``message`` asks for.
 
         Raises:
             TritiumError: the message breaks the protocol, or the model does not take it.
         """
-        model = self.read(server, forms, message)
+        model, request = self.read(server, forms, message)
         self.ordered = not model.config.decoupled
-        assert self.request is not None
-        server.infer(model, self.request)
+        if forwarded:
+            forward(request, forwarded)
+        server.infer(model, request)
 
     def refuse(self, error: TritiumError) -> None:
         """Reply that the request was not run."""

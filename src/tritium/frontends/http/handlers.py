@@ -7,6 +7,7 @@ place, ``HttpApi.handle``.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -20,8 +21,10 @@ from tritium.frontends.http.head import RequestHead
 from tritium.frontends.http.infer import InferCall
 from tritium.frontends.http.replies import respond_error
 from tritium.frontends.http.repository_api import RepositoryApi
+from tritium.options import HttpOptions
 from tritium.protocol import documents
 from tritium.protocol.json_codec import encode_error
+from tritium.protocol.restrictions import Restrictions, forward_pattern, forwarded_parameters
 from tritium.protocol.routes import Endpoint, Route, match
 from tritium.server import InferenceServer
 
@@ -31,8 +34,17 @@ _EARLY_BYTES = 65536  # a body larger than this is not read for a request that i
 class HttpApi:
     """The v2 endpoints of one server."""
 
-    def __init__(self, server: InferenceServer, *, max_input_bytes: int) -> None:
+    def __init__(
+        self,
+        server: InferenceServer,
+        *,
+        max_input_bytes: int,
+        restrictions: Restrictions | None = None,
+        forward: re.Pattern[bytes] | None = None,
+    ) -> None:
         self._server = server
+        self._restrictions = restrictions or Restrictions()
+        self._forward = forward
         self._max_input_bytes = max_input_bytes
         repository = RepositoryApi(server, self._own)
         self._handlers: dict[Endpoint, Callable[[Route, Exchange], None]] = {
@@ -55,16 +67,20 @@ class HttpApi:
             route = match(head.path)
         except TritiumError as error:
             return partial(_raise, error)
+        missing = route and self._restrictions.missing(route.endpoint.category, head.headers)
+        if missing:
+            return _refusing(head, 403, f"This API is restricted, expecting header '{missing}'")
         if route is not None and head.method.decode("latin-1") == route.endpoint.method:
             if route.endpoint is Endpoint.INFER:
-                return InferCall(self._server, route, head, self._max_input_bytes, self._own)
+                forwarded = forwarded_parameters(self._forward, head.spelled)
+                return InferCall(
+                    self._server, route, head, self._max_input_bytes, self._own, forwarded=forwarded
+                )
             if route.endpoint in (Endpoint.GENERATE, Endpoint.GENERATE_STREAM):
                 return GenerateCall(self._server, route, head, self._own)
             return partial(self._handlers[route.endpoint], route)
         status, text = (404, "Not Found") if route is None else (405, "Method Not Allowed")
-        if head.chunked or (head.length or 0) > _EARLY_BYTES:
-            raise HttpRefusal(status, text)
-        return partial(_respond_refusal, status, text)
+        return _refusing(head, status, text)
 
     def handle(self, exchange: Exchange) -> None:
         """Answer ``exchange``, now or later."""
@@ -107,8 +123,29 @@ class HttpApi:
         task.add_done_callback(self._tasks.discard)
 
 
+def make_api(server: InferenceServer, options: HttpOptions) -> HttpApi:
+    """The endpoints as the options want them.
+
+    Raises:
+        InvalidArgumentError: they cannot be so.
+    """
+    return HttpApi(
+        server,
+        max_input_bytes=options.max_input_bytes,
+        restrictions=Restrictions(options.restricted),
+        forward=forward_pattern(options.forward_pattern),
+    )
+
+
 def _raise(error: Exception, exchange: Exchange) -> None:
     raise error
+
+
+def _refusing(head: RequestHead, status: int, text: str) -> Callable[[Exchange], None]:
+    """What refuses requests with this head; raises HttpRefusal where their bodies are not worth reading."""
+    if head.chunked or (head.length or 0) > _EARLY_BYTES:
+        raise HttpRefusal(status, text)
+    return partial(_respond_refusal, status, text)
 
 
 def _respond_refusal(status: int, text: str, exchange: Exchange) -> None:

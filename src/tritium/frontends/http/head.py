@@ -6,7 +6,7 @@ framed, routed and answered, so what was made of them the first time holds for e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class RequestHead:
     keep_alive: bool
     length: int | None  # bytes of the body; None for a chunked body or none at all
     plan: Callable[[Exchange], None] = lambda exchange: None
+    spelled: Sequence[tuple[bytes, bytes]] = ()  # the headers with their names as they came
 
     @property
     def chunked(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
@@ -32,6 +33,7 @@ class InferCall:
     __slots__ = (
         "_accepted",
         "_coding",
+        "_forwarded",
         "_header_length",
         "_known",
         "_max_input_bytes",
@@ -41,7 +43,14 @@ class InferCall:
     )
 
     def __init__(
-        self, server: InferenceServer, route: Route, head: RequestHead, max_input_bytes: int, own: Own
+        self,
+        server: InferenceServer,
+        route: Route,
+        head: RequestHead,
+        max_input_bytes: int,
+        own: Own,
+        *,
+        forwarded: Mapping[str, str],
     ) -> None:
         headers = head.headers
         self._server = server
@@ -52,6 +61,7 @@ class InferCall:
         self._coding = headers.get(b"content-encoding", b"").strip().lower().decode("latin-1")
         accept = headers.get(b"accept-encoding")
         self._accepted = preferred_coding(accept) if accept is not None else None
+        self._forwarded = forwarded  # headers that are parameters of the request
         self._known: Known | None = None
 
     def __call__(self, exchange: Exchange) -> None:
@@ -140,6 +150,8 @@ class InferCall:
             InvalidArgumentError: the body breaks the protocol, or does not fit the model.
         """
         decoded = decode_infer_request(body, header_length, model.config, self._route.version, stream)
+        if self._forwarded:
+            decoded[0].parameters.update(self._forwarded)
         model.check(decoded[0])
         return decoded
 

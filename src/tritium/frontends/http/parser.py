@@ -76,6 +76,7 @@ class RequestParser:
     def _reset_head(self) -> None:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
+        self._spelled: list[tuple[bytes, bytes]] = []
         self._header_count = self._header_bytes = 0
 
     def feed(self, data: bytearray, view: memoryview, size: int) -> None:
@@ -232,10 +233,12 @@ class RequestParser:
             return
         if self._head is not None:  # a trailer: what it says comes too late to be heard
             return
+        value = value.strip(b" \t")  # llhttp leaves what follows it
+        self._spelled.append((name, value))
         name = name.lower()
         if name in self._headers and name in _SINGLE_HEADERS:
             self._refusal = HttpRefusal(400, f"header '{name.decode('latin-1')}' is given twice")
-        self._headers[name] = value.strip(b" \t")  # llhttp leaves what follows the value
+        self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -275,6 +278,7 @@ class RequestParser:
             keep_alive=parser.should_keep_alive() and not parser.should_upgrade(),
             length=int(announced) if announced is not None else None,
         )
+        head.spelled = self._spelled
         head.plan = self._plan(head)
         return head
 

@@ -19,7 +19,9 @@ def reader(limit: int = 1 << 30) -> tuple[MessageReader, list[tuple[bool, bytes]
     server = Server(consume)
     server.receive(frame(HEADERS, END_HEADERS, 1, REQUEST_BLOCK))
     noted = server.requests[1]
-    made = MessageReader(noted.stream, limit, lambda flag, content: read.append((flag, bytes(content))))
+    made = MessageReader(
+        noted.stream, limit, bytearray, lambda flag, content: read.append((flag, bytes(content)))
+    )
     noted.on_data = lambda data, end: made.feed(data)  # type: ignore[method-assign]
     return made, read, lambda body: server.receive(frame(DATA, 0, 1, body))
 

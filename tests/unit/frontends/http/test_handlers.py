@@ -10,6 +10,8 @@ from tests.unit.frontends.http.fakes import Reply, exchange, reply_of, server
 from tritium.core.model import Model
 from tritium.frontends.http.exchange import HttpRefusal
 from tritium.frontends.http.handlers import HttpApi
+from tritium.options import Restriction
+from tritium.protocol.restrictions import Restrictions
 
 
 def ask(path: str, *models: Model, method: str = "GET", body: bytes = b"") -> Reply:
@@ -149,3 +151,46 @@ def test_a_large_body_that_nothing_would_take_is_not_read(
 
 def test_a_small_body_that_nothing_takes_is_read_and_the_connection_stays() -> None:
     assert ask("/nowhere", method="POST", body=b"x" * 100).status == 404
+
+
+RESTRICTED = (
+    ("GET", "/v2/health/live"),
+    ("GET", "/v2/models/echo/ready"),
+    ("GET", "/v2/models/echo/versions/9/ready"),
+    ("POST", "/v2/models/echo/infer"),
+    ("POST", "/v2/models/echo/versions/1/infer"),
+    ("GET", "/v2/models/echo/infer"),
+    ("POST", "/v2/models/nope/generate"),
+    ("POST", "/v2/models/echo/generate_stream"),
+)
+
+
+@pytest.mark.parametrize(("method", "path"), RESTRICTED)
+def test_a_restricted_endpoint_wants_its_header_whatever_else_is_asked(method: str, path: str) -> None:
+    restrictions = Restrictions([Restriction(("health", "inference"), "Key", "s")])
+    api = HttpApi(server(ECHO_1), max_input_bytes=1000, restrictions=restrictions)
+    statuses = []
+    for secret in (b"", b"S", b"s"):
+        one = exchange(method, path, b"{", headers={b"key": secret})
+        one.head.plan = api.plan(one.head)
+        api.handle(one)
+        statuses.append(reply_of(one).status)
+    assert statuses[:2] == [403, 403]
+    assert statuses[2] != 403
+
+
+def test_the_body_of_a_refused_request_is_not_read_when_it_is_large() -> None:
+    restrictions = Restrictions([Restriction(("inference",), "Key", "s")])
+    api = HttpApi(server(ECHO_1), max_input_bytes=1 << 20, restrictions=restrictions)
+    with pytest.raises(HttpRefusal, match="expecting header 'Key'") as refused:
+        api.plan(exchange("POST", "/v2/models/echo/infer", bytes(70_000)).head)
+    assert refused.value.status == 403
+
+
+def test_endpoints_that_are_not_restricted_answer_without_the_header() -> None:
+    restrictions = Restrictions([Restriction(("health",), "Key", "s")])
+    api = HttpApi(server(ECHO_1), max_input_bytes=1000, restrictions=restrictions)
+    one = exchange("GET", "/v2")
+    one.head.plan = api.plan(one.head)
+    api.handle(one)
+    assert reply_of(one).status == 200
