@@ -203,7 +203,7 @@ def test_initialize_that_raises_is_told_with_its_place(make_host: HostFactory) -
         ("raise ValueError('exec bad')", "ValueError: exec bad"),
         ("raise pb_utils.TritonModelException('told')", "TritonModelException: told"),
         ("import sys; sys.exit(1)", "SystemExit: 1"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt: <EMPTY MESSAGE>"),
         ("raise GeneratorExit('x')", "GeneratorExit: x"),
     ],
 )

@@ -110,8 +110,8 @@ def test_models_build_requests_with_tritons_arguments() -> None:
             "^Requested output name for request with id '' and model name 'other' should not be empty.$",
         ),
         ({"inputs": [3]}, TypeError, "expected pb_utils.Tensor objects, got int"),
-        ({"correlation_id": 1.5}, TypeError, "^Correlation ID must be integer or string$"),
-        ({"parameters": {"a": []}}, TypeError, "'a' must be a str, int, float or bool, got list"),
+        ({"correlation_id": 1.5}, TritonModelException, "^Correlation ID must be integer or string$"),
+        ({"parameters": {"a": []}}, TritonModelException, "type bool/int/str, found type <class 'list'>"),
         (
             {"preferred_memory": object()},
             TypeError,

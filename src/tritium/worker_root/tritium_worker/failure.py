@@ -66,6 +66,6 @@ class FailureReporter:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)
+        return str(error) or "<EMPTY MESSAGE>"
     except Exception:  # the model's own __str__ failed; the type and the place are still worth telling
         return "<message unavailable>"

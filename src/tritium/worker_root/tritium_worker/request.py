@@ -45,7 +45,8 @@ class InferenceRequest:
 
     Raises:
         TypeError: an argument of another type.
-        TritonModelException: None among the inputs, or an empty output name.
+        TritonModelException: None among the inputs, an empty output name, or a correlation id or
+            parameters of another type.
     """
 
     # _meta holds what most requests lack, under the channel's keys: id, correlation_id, flags, timeout_us,
@@ -73,7 +74,7 @@ class InferenceRequest:
                 f"{type(preferred_memory).__name__}"
             )
         if not isinstance(correlation_id, (int, str)):
-            raise TypeError("Correlation ID must be integer or string")
+            raise TritonModelException("Correlation ID must be integer or string")
         self._inputs = list(inputs)
         self._requested: Collection[str] = list(requested_output_names)
         for tensor in self._inputs:
@@ -96,7 +97,7 @@ class InferenceRequest:
             "correlation_id": correlation_id,
             "flags": flags,
             "timeout_us": timeout,
-            "parameters": check_parameters("InferenceRequest", parameters) or {},
+            "parameters": check_parameters(parameters) or {},
         }
         self._target = (model_name, model_version)
         self._trace = trace
@@ -236,7 +237,7 @@ class PreferredMemory:
 
     def __init__(self, preferred_memory_type: int, preferred_device_id: int = 0) -> None:
         if preferred_memory_type not in (0, 1) or not isinstance(preferred_device_id, int):
-            raise TritonModelException(
+            raise TypeError(
                 "PreferredMemory: expected TRITONSERVER_MEMORY_CPU (0) or TRITONSERVER_MEMORY_GPU (1) and a "
                 f"device number, got {preferred_memory_type!r} and {preferred_device_id!r}"
             )
