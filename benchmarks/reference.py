@@ -45,7 +45,7 @@ def real_triton(cache: Path) -> Program:
         UnavailableError: another system or processor, no Python 3.11, or the installation failed.
     """
     _require_linux_x86_64("the real Triton")
-    if not _is_ready(cache, "triton"):
+    if not triton_is_set_up(cache):
         _set_up_triton(cache)
     packages = _site_packages(cache)
     server = packages / "pytriton" / "tritonserver"
@@ -61,6 +61,11 @@ def real_triton(cache: Path) -> Program:
             "PATH": f"{cache / 'venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
         },
     )
+
+
+def triton_is_set_up(cache: Path) -> bool:
+    """Whether ``real_triton`` finds it in ``cache`` and installs nothing."""
+    return _is_ready(cache, "triton")
 
 
 def perf_analyzer(cache: Path) -> Program:

@@ -87,11 +87,11 @@ def tritium(repository: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def real_triton(program: Program, repository: Path) -> Iterator[Server]:
-    """The real Triton on ``repository``, with its default settings."""
+def real_triton(program: Program, repository: Path, *flags: str) -> Iterator[Server]:
+    """The real Triton on ``repository``, with its default settings but for ``flags``."""
     ports = http_port, grpc_port, metrics_port = _free_ports(3)
     argv = [*program.argv, f"--model-repository={repository}", f"--http-port={http_port}"]
-    argv += [f"--grpc-port={grpc_port}", f"--metrics-port={metrics_port}"]
+    argv += [f"--grpc-port={grpc_port}", f"--metrics-port={metrics_port}", *flags]
     with _running("Triton", argv, program.env, ports, repository) as server:
         yield server
 

@@ -103,6 +103,7 @@ class ServerOptions:
     execution_timeout_s: float | None = None  # tritium's: of models in workers that say nothing themselves
     backend_config: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cache_config: tuple[tuple[str, str, str], ...] = ()  # of the response cache: its name, a setting, a value
+    backend_directory: Path | None = None  # of python-based backends: <directory>/<backend>/model.py
     debug_errors: bool = False  # tritium's: clients get the full tracebacks of model.py
     terminal: bool = False  # one worker per python model, which reads from this terminal: tritium dev
     log_level: str = "info"  # error, warning, info or verbose: the least severe lines that are written

@@ -146,7 +146,12 @@ class Service:
             (name, "-", status_cell("UNAVAILABLE", text)) for name, text in sorted(manager.failures.items())
         ]
         self._report(repository_agent_table())
-        self._report(backend_table(backend_rows(backends, self._options)))
+        paths = {
+            config.backend: str(self._options.backend_directory / config.backend / config.runtime)
+            for config in (v.model.config for v in versions if v.model is not None)
+            if config.runtime and self._options.backend_directory is not None
+        }
+        self._report(backend_table(backend_rows(backends, self._options, paths=paths)))
         self._report(model_table(rows))
         options = option_rows(self._options, version=server.version, extensions=server.extensions)
         self._report(option_table(options))
@@ -243,6 +248,7 @@ def make_manager(
         xrt=options.xrt,
         default_max_batch_size=int(everywhere.get("default-max-batch-size", DEFAULT_MAX_BATCH_SIZE)),
         backend_settings=options.backend_config,
+        backend_directory=options.backend_directory,
     )
     loader = ModelLoader(
         LoadOptions(

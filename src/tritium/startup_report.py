@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tritium.options import ServerOptions
 
@@ -50,10 +51,14 @@ def backend_table(rows: Sequence[tuple[str, str, str]]) -> str:
 
 
 def backend_rows(
-    names: Iterable[str], options: ServerOptions, *, path: str = BUILT_IN
+    names: Iterable[str], options: ServerOptions, *, paths: Mapping[str, str] = MappingProxyType({})
 ) -> list[tuple[str, str, str]]:
-    """The rows of ``backend_table`` for backends ``names``, with the settings that each was given."""
-    return [(name, path, _backend_config(name, options)) for name in sorted(set(names))]
+    """The rows of ``backend_table`` for backends ``names``, with the settings that each was given.
+
+    Args:
+        paths: of backends that are not part of tritium.
+    """
+    return [(name, paths.get(name, BUILT_IN), _backend_config(name, options)) for name in sorted(set(names))]
 
 
 def _backend_config(name: str, options: ServerOptions) -> str:

@@ -121,6 +121,7 @@ class WorkerBackend:
     native: bool = False
     load_timeout_s: float | None = None
     execution_timeout_s: float | None = None  # where the configuration gives none
+    script: Path | None = None  # the file that all its models run, in place of one in their directories
 
 
 Engine = ThreadBackend | WorkerBackend

@@ -49,6 +49,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-config-name", metavar="NAME", help="as for tritium serve: check configs/NAME.pbtxt"
     )
+    parser.add_argument(
+        "--backend-directory", metavar="DIR", type=Path, help="as for tritium serve: python-based backends"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not snapshot.models:
         places = ", ".join(map(str, arguments.directory))
         return _refuse(f"no models in {places}; expected <model>/<version>/<model file> below it")
-    prepare = PrepareOptions(cpu_fallback=arguments.cpu_fallback)
+    prepare = PrepareOptions(
+        cpu_fallback=arguments.cpu_fallback, backend_directory=arguments.backend_directory
+    )
     findings = check_models(snapshot.models.values(), prepare)
     if arguments.load:
         findings = asyncio.run(load_models(snapshot.models, findings, prepare))

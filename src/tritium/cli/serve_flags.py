@@ -63,6 +63,9 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
                   values.integer(1, 1024)),
         ServeFlag("--backend-config", "backend_config", "a setting of a backend, or of all; may be repeated",
                   "[BACKEND,]KEY=VALUE", parse_backend_config, repeated=True),
+        ServeFlag("--backend-directory", "backend_directory",
+                  "where python-based backends are: DIR/NAME/model.py serves models with backend NAME", "DIR",
+                  values.path),
     ),
     "server": (
         ServeFlag("--host", "http.address", "the address on which to listen", "ADDRESS", values.some_text),

@@ -83,7 +83,12 @@ def _check_draft(entry: ModelEntry, found: Draft, options: PrepareOptions) -> No
     backend = found.backend
     if isinstance(backend, WorkerBackend) and backend.reader is None:
         filename = found.config.default_model_filename or _PYTHON_FILE
-        completes = [_check_python(_model_file(entry, version, filename)) for version in found.versions]
+        files = (
+            [backend.script]
+            if backend.script
+            else [_model_file(entry, version, filename) for version in found.versions]
+        )
+        completes = [_check_python(file) for file in files]
         if any(completes):
             return  # the configuration is the model's own to complete, when it is loaded
         finish(entry, found.config, options)

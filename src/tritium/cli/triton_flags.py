@@ -13,9 +13,6 @@ _POLL = (("poll", "polling is not offered by this version of tritium"),)
 _SAGEMAKER = NoEffect("the SageMaker endpoint is off")
 _VERTEX = NoEffect("the Vertex AI endpoint is off")
 _NO_GPU = NoEffect("the server itself uses no GPU memory")
-_PACKAGES = (
-    "backends are Python packages and are found by name; a backend that is missing is an error of its model"
-)
 
 GROUPS: Mapping[str, tuple[TritonFlag, ...]] = {
     "Server": (
@@ -170,8 +167,8 @@ GROUPS: Mapping[str, tuple[TritonFlag, ...]] = {
         TritonFlag("trace-config", v.text, Refused(_TRACE.reason, allows=("level=OFF",)), "what to trace"),
     ),
     "Backends": (
-        TritonFlag("backend-directory", v.text, NoEffect(_PACKAGES),
-                   "where shared libraries of backends are"),
+        TritonFlag("backend-directory", v.path, Works("backend_directory"),
+                   "where python-based backends are (<dir>/<name>/model.py); shared libraries are not used"),
         TritonFlag("backend-config", v.backend_config, Works("backend_config", repeated=True),
                    "<backend>,<key>=<value> sets up a backend, <key>=<value> all of them; may be repeated"),
         TritonFlag("repoagent-directory", v.text,

@@ -13,6 +13,7 @@ from tritium.errors import ConfigError
 _INTERPRETERS = ("EXECUTION_ENV_PATH", "PYTHON_EXECUTABLE")  # of the python backend
 _PYTHON = "python"  # is given requests, not batches
 _MADE_FROM_BATCHES = ("onnxruntime",)  # backends that ragged inputs, batch_input and batch_output are for
+PYTHON_RUNTIME = "model.py"  # the ``runtime`` of models that a python-based backend runs
 
 
 def check_supported(config: ModelConfig) -> None:
@@ -38,11 +39,13 @@ def _features(config: ModelConfig) -> Iterator[str]:
         and any(step.model_namespace for step in config.ensemble_scheduling.step),
         "model_warmup": config.model_warmup,
         "model_repository_agents": config.model_repository_agents,
-        "runtime": config.runtime,
+        "runtime": config.runtime != PYTHON_RUNTIME and config.runtime,
         "model_operations.op_library_filename": config.model_operations
         and config.model_operations.op_library_filename,
         **{
-            f"parameter {name}": name in config.parameters and config.backend != _PYTHON
+            f"parameter {name}": name in config.parameters
+            and config.backend != _PYTHON
+            and config.runtime != PYTHON_RUNTIME
             for name in _INTERPRETERS
         },
     }

@@ -208,7 +208,7 @@ class ModelLoader:
     async def _worker_plan(
         self, entry: ModelEntry, version: int, backend: WorkerBackend, config: ModelConfig
     ) -> WorkerPlan:
-        filename = config.default_model_filename or backend.default_filename
+        filename = str(backend.script or config.default_model_filename or backend.default_filename)
         model = {"host": backend.host, "directory": str(entry.directory.resolve()), "version": str(version),
                  "filename": filename, "name": config.name,
                  "debug_errors": str(int(self._options.debug_errors))}  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from tritium.backends.api import Backend, BackendChoice, WorkerBackend
 from tritium.backends.oneflow_xrt import XRT_PARAMETER
+from tritium.backends.python import python_based_backend
 from tritium.backends.registry import backend_named
 from tritium.config.autocomplete import can_batch, merge
 from tritium.config.cpu_fallback import on_cpu
@@ -15,11 +17,11 @@ from tritium.config.defaults import normalize, with_name
 from tritium.config.labels import check_files
 from tritium.config.pbtxt import config_from_json, read_config
 from tritium.config.platforms import complete_backend, fill_platform, version_entries
-from tritium.config.unsupported import check_supported
+from tritium.config.unsupported import PYTHON_RUNTIME, check_supported
 from tritium.config.validate import EXECUTION_PARAMETER, check, check_file_names
 from tritium.core.model_config import ModelConfig, ModelParameter
 from tritium.environments.python import check_sent
-from tritium.errors import ConfigError, TritiumError
+from tritium.errors import ConfigError, InvalidArgumentError, TritiumError
 from tritium.repository.scan import ModelEntry
 from tritium.repository.versions import NoVersionError, select_versions
 
@@ -38,6 +40,7 @@ class PrepareOptions:
     cpu_fallback: bool = False  # instance groups that ask for GPUs run on the CPU
     xrt: Mapping[str, str] = field(default_factory=dict)  # what runs OneFlow models without a configuration
     backend_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by backend
+    backend_directory: Path | None = None  # of python-based backends
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,34 @@ def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
         raise NoVersionError(entry.name)
     if config.is_ensemble:
         return Draft(config, None, selection.versions)
-    settings = options.backend_settings.get(config.backend, {})
     try:
-        return Draft(config, backend_named(config.backend, settings), selection.versions)
+        backend = _backend(config, options)
     except TritiumError as problem:
         return Draft(config, None, selection.versions, problem)
+    if isinstance(backend, WorkerBackend) and backend.script is not None:
+        config = replace(config, runtime=PYTHON_RUNTIME)
+    return Draft(config, backend, selection.versions)
+
+
+def _backend(config: ModelConfig, options: PrepareOptions) -> Backend:
+    """The backend that ``config`` names: one of this server, or a python-based one.
+
+    Raises:
+        TritiumError: there is none.
+    """
+    shared = None
+    if options.backend_directory is not None:
+        shared = python_based_backend(
+            config.backend, options.backend_directory, options.backend_settings.get("python", {})
+        )
+    if shared is not None:
+        return shared
+    if config.runtime == PYTHON_RUNTIME:
+        raise InvalidArgumentError(
+            f"unable to find Python backend based backend library '{PYTHON_RUNTIME}' for model "
+            f"'{config.name}', searched: '{config.backend}/{PYTHON_RUNTIME}' in --backend-directory"
+        )
+    return backend_named(config.backend, options.backend_settings.get(config.backend, {}))
 
 
 def _given(entry: ModelEntry, xrt: str | None) -> ModelConfig:

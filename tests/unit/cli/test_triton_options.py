@@ -165,7 +165,6 @@ def test_a_flag_that_asks_for_what_happens_anyway_is_accepted(flag: str) -> None
         "--cuda-memory-pool-byte-size=0:67108864",
         "--http-thread-count=0",
         "--buffer-manager-thread-count=4",
-        "--backend-directory=/opt/tritonserver/backends",
         "--repository-poll-secs=0",
         "--metrics-interval-ms=1000",
         "--min-supported-compute-capability=7.5",

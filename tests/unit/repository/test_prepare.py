@@ -211,3 +211,37 @@ def test_an_execution_that_the_backend_does_not_have_is_refused(
 
 def test_write_model_makes_what_these_tests_read(tmp_path: Path) -> None:
     assert scan_model(write_model(tmp_path, "w")).versions == (1,)
+
+
+@pytest.fixture
+def backends(tmp_path: Path) -> PrepareOptions:
+    script = tmp_path / "backends" / "mine" / "model.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("class TritonPythonModel: ...")
+    return PrepareOptions(backend_directory=tmp_path / "backends")
+
+
+@pytest.mark.parametrize("runtime", ["", 'runtime: "model.py"'])
+def test_a_python_based_backend_brings_the_file(
+    tmp_path: Path, backends: PrepareOptions, runtime: str
+) -> None:
+    found = draft(entry(tmp_path, f'backend: "mine" {runtime}'), backends)
+    assert isinstance(found.backend, WorkerBackend)
+    assert found.backend.script == tmp_path / "backends" / "mine" / "model.py"
+    assert (found.config.backend, found.config.runtime) == ("mine", "model.py")
+
+
+@pytest.mark.parametrize("name", ["other", "../backends/mine", ".", "mine/", "/etc"])
+def test_a_name_that_is_no_directory_there_is_no_python_based_backend(
+    tmp_path: Path, backends: PrepareOptions, name: str
+) -> None:
+    found = draft(entry(tmp_path, f'backend: "{name}"'), backends)
+    assert f"unable to find backend library for backend '{name}'" in str(found.problem)
+
+
+def test_a_runtime_that_no_backend_has_is_refused_in_tritons_words(
+    tmp_path: Path, backends: PrepareOptions
+) -> None:
+    found = draft(entry(tmp_path, 'backend: "python" runtime: "model.py"'), backends)
+    text = "unable to find Python backend based backend library 'model.py' for model 'm', searched: 'python/"
+    assert str(found.problem).startswith(text)

@@ -26,7 +26,7 @@ def _unchanged_process() -> Iterator[None]:
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if name.split(".")[0] in {"1", "2", "sibling"}:
+        if name.split(".")[0] in {"1", "2", "sibling", "model", "companion"}:
             del sys.modules[name]
     PROCESS.log_sink, PROCESS.version_dir = sink, version_dir
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,7 @@ def test_initialize_that_raises_is_told_with_its_place(make_host: HostFactory) -
         ("raise ValueError('exec bad')", "ValueError: exec bad"),
         ("raise pb_utils.TritonModelException('told')", "TritonModelException: told"),
         ("import sys; sys.exit(1)", "SystemExit: 1"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt: <EMPTY MESSAGE>"),
         ("raise GeneratorExit('x')", "GeneratorExit: x"),
     ],
 )
@@ -427,3 +428,26 @@ def test_an_is_ready_that_fails_is_told(make_host: HostFactory, is_ready: str, t
 
 def test_a_model_without_is_ready_is_not_asked(make_host: HostFactory) -> None:
     assert not initialized(make_host, "pass").has_is_ready
+
+
+def test_a_file_that_models_share_is_imported_by_its_own_name_with_its_directory(
+    tmp_path: Path, make_host: HostFactory
+) -> None:
+    make_host(None)
+    backend = tmp_path / "backends" / "mine"
+    backend.mkdir(parents=True)
+    (backend / "companion.py").write_text("WORD = 'found'\n")
+    (backend / "model.py").write_text(
+        "from companion import WORD\n"
+        "import triton_python_backend_utils as pb_utils\n"
+        "class TritonPythonModel:\n"
+        "    def initialize(self, args):\n"
+        "        raise ValueError(f'{__name__} {WORD} {pb_utils.get_model_dir()[-4:]} {__file__}')\n"
+    )
+    host = ModelHost(str(tmp_path / "repo" / "m"), "1", str(backend / "model.py"), "m")
+    host.load()
+    error = failure_of(lambda: host.initialize({}))
+    assert error.text == (
+        "ValueError: model found /m/1 mine/model.py\n\nAt:\n  mine/model.py(5): initialize\n"
+    )
+    assert str(tmp_path / "repo" / "m" / "1") not in sys.path

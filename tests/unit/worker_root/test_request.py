@@ -114,8 +114,8 @@ def test_models_build_requests_with_tritons_arguments() -> None:
         ({"timeout": -1}, TypeError, "expected integers from 0 on, got -1 and 0"),
         ({"priority": "high"}, TypeError, "expected integers from 0 on, got 0 and 'high'"),
         ({"inputs": [3]}, TypeError, "expected pb_utils.Tensor objects, got int"),
-        ({"correlation_id": 1.5}, TypeError, "^Correlation ID must be integer or string$"),
-        ({"parameters": {"a": []}}, TypeError, "'a' must be a str, int, float or bool, got list"),
+        ({"correlation_id": 1.5}, TritonModelException, "^Correlation ID must be integer or string$"),
+        ({"parameters": {"a": []}}, TritonModelException, "type bool/int/str, found type <class 'list'>"),
         (
             {"preferred_memory": object()},
             TypeError,

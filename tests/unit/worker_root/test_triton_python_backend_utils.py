@@ -130,7 +130,7 @@ def test_without_a_server_nothing_can_be_asked_of_it(use: Callable[[], Any]) -> 
 @pytest.mark.parametrize("arguments", [(7,), (0, "gpu0")])
 def test_an_unknown_preferred_memory_is_refused(arguments: tuple[Any, ...]) -> None:
     assert pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_GPU, 0).preferred_memory_type == 1
-    with pytest.raises(pb_utils.TritonModelException, match="expected TRITONSERVER_MEMORY_CPU"):
+    with pytest.raises(TypeError, match="expected TRITONSERVER_MEMORY_CPU"):
         pb_utils.PreferredMemory(*arguments)
 
 

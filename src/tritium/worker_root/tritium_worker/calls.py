@@ -49,7 +49,7 @@ class ResponseIterator:
             self._calls.wait(lambda: bool(call.responses) or call.final)
         if call.responses:
             return call.responses.popleft()
-        raise StopIteration
+        raise StopIteration("Iteration is done for the responses.")
 
     def cancel(self) -> None:
         """Ask the other model to stop; what it still answers ends with an error response."""

@@ -20,12 +20,17 @@ class FailureReporter:
     Args:
         model_dir: absolute; shown to clients as ``model_name``.
         debug: clients get the whole traceback as it stands.
+        backend_dir: absolute, of the python-based backend that the model uses, if it does.
     """
 
-    def __init__(self, model_dir: str, model_name: str, *, debug: bool = False) -> None:
+    def __init__(
+        self, model_dir: str, model_name: str, *, debug: bool = False, backend_dir: str = ""
+    ) -> None:
         self._debug = debug
         repository = os.path.dirname(model_dir)
         self._replacements = [(model_dir, f"{model_name}/"), (os.path.realpath(model_dir), f"{model_name}/")]
+        if backend_dir:
+            self._replacements.append((backend_dir, f"{os.path.basename(backend_dir)}/"))
         if repository != os.path.dirname(repository):  # not the root of the file system
             self._replacements.append((repository, ""))
 
@@ -66,6 +71,6 @@ class FailureReporter:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)
+        return str(error) or "<EMPTY MESSAGE>"
     except Exception:  # the model's own __str__ failed; the type and the place are still worth telling
         return "<message unavailable>"

@@ -37,7 +37,7 @@ class ModelHost:
     Args:
         model_dir: the model's directory in the repository.
         version: a directory in it.
-        filename: the python file in that.
+        filename: the python file in that; an absolute path where a python-based backend brings the file.
         name: the model's name, which stands for ``model_dir`` in texts that clients see.
         debug_errors: clients see whole tracebacks.
     """
@@ -47,10 +47,14 @@ class ModelHost:
     ) -> None:
         self._model_dir = os.path.abspath(model_dir)
         self.version = version
-        self._filename = filename
         self.name = name
+        self._path = os.path.join(self._model_dir, version, filename)
+        self._is_shared = os.path.isabs(filename)  # by the models of a python-based backend
+        backend_dir = os.path.dirname(filename) if self._is_shared else ""
         self._shown_path = f"{name}/{version}/{filename}"
-        self._failures = FailureReporter(self._model_dir, name, debug=debug_errors)
+        if backend_dir:
+            self._shown_path = f"{os.path.basename(backend_dir)}/{os.path.basename(filename)}"
+        self._failures = FailureReporter(self._model_dir, name, debug=debug_errors, backend_dir=backend_dir)
         self._model_class: Any = None
         self._model: Any = None
         self._execute: Any = None
@@ -62,15 +66,16 @@ class ModelHost:
     def load(self) -> None:
         """Import the file as ``<version>.<stem>``, with its version and model directories on ``sys.path``.
 
+        One that models share is imported by its stem alone, with its own directory on ``sys.path``.
+
         Raises:
             HostError: there is no such file, it fails to import, or it has no class.
         """
-        path = os.path.join(self._model_dir, self.version, self._filename)
-        if not os.path.isfile(path):
+        if not os.path.isfile(self._path):
             raise _internal(f"Python model file not found in '{self._shown_path}'")
         self._let_import()
         try:
-            module = import_file(path, self.version)
+            module = import_file(self._path, "" if self._is_shared else self.version)
         except BaseException as error:
             raise self._failures.host_error(error) from error
         if not hasattr(module, _CLASS_NAME):
@@ -183,9 +188,10 @@ class ModelHost:
         return None
 
     def _let_import(self) -> None:
-        """Put the version and model directories on ``sys.path``."""
+        """Put the directories of the file's modules on ``sys.path``."""
         version_dir = os.path.join(self._model_dir, self.version)
-        for directory in (version_dir, self._model_dir):
+        own = (version_dir, self._model_dir)
+        for directory in (os.path.dirname(self._path),) if self._is_shared else own:
             if directory not in sys.path:
                 sys.path.append(directory)
         PROCESS.version_dir = version_dir
@@ -250,15 +256,21 @@ def _internal(text: str) -> HostError:
 
 
 def import_file(path: str, version: str) -> ModuleType:
-    """The module at ``path`` as ``<version>.<stem>``, in a package that holds its siblings."""
-    package = ModuleType(version)
-    package.__path__ = [os.path.dirname(path)]
-    name = f"{version}.{os.path.splitext(os.path.basename(path))[0]}"
+    """The module at ``path`` as ``<version>.<stem>``, in a package that holds its siblings.
+
+    Args:
+        version: empty for a module without a package.
+    """
+    name = os.path.splitext(os.path.basename(path))[0]
+    if version:
+        package = ModuleType(version)
+        package.__path__ = [os.path.dirname(path)]
+        sys.modules[version] = package
+        name = f"{version}.{name}"
     loader = importlib.machinery.SourceFileLoader(name, path)
     spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[version] = package
     sys.modules[name] = module
     try:
         loader.exec_module(module)

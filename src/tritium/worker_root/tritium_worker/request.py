@@ -46,7 +46,8 @@ class InferenceRequest:
 
     Raises:
         TypeError: an argument of another type.
-        TritonModelException: None among the inputs, or an empty output name.
+        TritonModelException: None among the inputs, an empty output name, or a correlation id or
+            parameters of another type.
     """
 
     # _meta holds what most requests lack, under the channel's keys: id, correlation_id, flags, timeout_us,
@@ -75,9 +76,9 @@ class InferenceRequest:
                 f"{type(preferred_memory).__name__}"
             )
         if not isinstance(correlation_id, (int, str)):
-            raise TypeError("Correlation ID must be integer or string")
+            raise TritonModelException("Correlation ID must be integer or string")
         if not isinstance(timeout, int) or not isinstance(priority, int) or min(timeout, priority) < 0:
-            raise TypeError(
+            raise TritonModelException(
                 "InferenceRequest(timeout, priority): expected integers from 0 on, got "
                 f"{timeout!r} and {priority!r}"
             )
@@ -104,7 +105,7 @@ class InferenceRequest:
             "flags": flags,
             "timeout_us": timeout,
             "priority": priority,
-            "parameters": check_parameters("InferenceRequest", parameters) or {},
+            "parameters": check_parameters(parameters) or {},
         }
         self._target = (model_name, model_version)
         self._trace = trace
@@ -248,7 +249,7 @@ class PreferredMemory:
 
     def __init__(self, preferred_memory_type: int, preferred_device_id: int = 0) -> None:
         if preferred_memory_type not in (0, 1) or not isinstance(preferred_device_id, int):
-            raise TritonModelException(
+            raise TypeError(
                 "PreferredMemory: expected TRITONSERVER_MEMORY_CPU (0) or TRITONSERVER_MEMORY_GPU (1) and a "
                 f"device number, got {preferred_memory_type!r} and {preferred_device_id!r}"
             )

@@ -20,7 +20,7 @@ class InferenceResponse:
 
     Raises:
         TypeError: an argument of another type.
-        TritonModelException: None among the outputs.
+        TritonModelException: None among the outputs, or parameters of another type.
     """
 
     __slots__ = ("_error", "_outputs", "_parameters")
@@ -41,7 +41,7 @@ class InferenceResponse:
                 "wrap the text with pb_utils.TritonError(text)"
             )
         self._error = error
-        self._parameters = None if parameters is None else check_parameters("InferenceResponse", parameters)
+        self._parameters = None if parameters is None else check_parameters(parameters)
 
     def output_tensors(self) -> List[Tensor]:
         """The outputs."""
