@@ -58,10 +58,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         extra=CACHED,
     )
     write_onnx_model(models, "network", extra=CACHED)
+    write_python_model(models, "part", COUNTING)
+    _write_whole(models)
     flags = ["--cache-config", "local,size=10000000", "--model-control-mode", "explicit", "--load-model", "*"]
     with ServerProcess(models, *flags, log=root / "log") as running:
         yield running
         running.assert_three_ok()
+
+
+def _write_whole(models: Path) -> None:
+    """An ensemble of ``part``, cached as a whole."""
+    (models / "whole" / "1").mkdir(parents=True)
+    (models / "whole" / "config.pbtxt").write_text(f"""
+        platform: "ensemble" max_batch_size: 8 {CACHED}
+        input {{ name: "IN" data_type: TYPE_FP32 dims: [-1] }}
+        output {{ name: "OUT" data_type: TYPE_FP32 dims: [-1] }}
+        ensemble_scheduling {{ step {{
+          model_name: "part" model_version: -1
+          input_map {{ key: "IN" value: "IN" }} output_map {{ key: "OUT" value: "OUT" }}
+        }} }}""")
 
 
 def count(reply: Reply) -> float:
@@ -174,6 +189,21 @@ def test_a_model_that_is_loaded_anew_answers_anew(server: ServerProcess) -> None
     source.write_text(source.read_text().replace("* 0 + self.count", "* 0 - self.count"))
     assert server.ask("POST", "/v2/repository/models/counting/load", b"{}").status == 200
     assert before[0] == before[1] > 0
+    assert [asked(), asked()] == [-1, -1]
+
+
+def test_an_ensemble_is_cached_as_a_whole_until_one_of_its_models_changes(server: ServerProcess) -> None:
+    def asked() -> float:
+        return count(server.infer("whole", infer_json([12.0])))
+
+    first = asked()
+    assert [asked(), asked()] == [first, first]
+    found = statistics(server, "whole")["inference_stats"]
+    assert (found["cache_hit"]["count"], found["cache_miss"]["count"]) == (2, 1)
+    assert statistics(server, "part")["execution_count"] == 1
+    source = server.repository / "part" / "1" / "model.py"
+    source.write_text(source.read_text().replace("* 0 + self.count", "* 0 - self.count"))
+    assert server.ask("POST", "/v2/repository/models/part/load", b"{}").status == 200
     assert [asked(), asked()] == [-1, -1]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,11 @@ def fingerprint_of(document: Mapping[str, Any], directory: Path, version: int, *
             while piece := content.read(_PIECE_BYTES):
                 digest.update(piece)
     return digest.digest()
+
+
+def ensemble_fingerprint(document: Mapping[str, Any], version: int, models: Sequence[bytes]) -> bytes:
+    """What tells an ensemble from every other: its configuration, and those of its models."""
+    return hashlib.sha256(msgspec.json.encode([document, version, models], order="sorted")).digest()
 
 
 def _files(directory: Path, version: int) -> Iterator[Path]:

@@ -29,7 +29,7 @@ class CachedScheduler:
         statistics: ModelStatistics,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._inner = inner
+        self.inner = inner
         self._cache = cache
         self._keys = keys
         self._statistics = statistics
@@ -41,17 +41,17 @@ class CachedScheduler:
     @property
     def instances(self) -> Sequence[ModelInstance]:
         """Who runs what is not in the cache."""
-        return self._inner.instances
+        return self.inner.instances
 
     @property
     def pending(self) -> int:
         """Requests that wait, those for the cache included."""
-        return self._looking + self._inner.pending
+        return self._looking + self.inner.pending
 
     @property
     def busy(self) -> bool:
         """Whether anything waits or runs."""
-        return bool(self._looking) or self._inner.busy
+        return bool(self._looking) or self.inner.busy
 
     def enqueue(self, request: InferenceRequest) -> None:
         """Answer ``request`` from the cache, or have it run.
@@ -98,7 +98,7 @@ class CachedScheduler:
         stream = request.stream
         request.stream = _Keeping(self, lookup.key, stream).inner
         try:
-            self._inner.enqueue(request)
+            self.inner.enqueue(request)
         except TritiumError as error:
             if lookup.at_once:
                 request.stream = stream
@@ -119,7 +119,7 @@ class CachedScheduler:
         while self._looking:
             self._looked.clear()
             await self._looked.wait()
-        await self._inner.stop()
+        await self.inner.stop()
 
 
 class _Lookup:

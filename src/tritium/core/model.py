@@ -36,6 +36,7 @@ class Model:
     usage: Callable[[], Sequence[WorkerUsage]] = tuple  # of its workers, now
     asks: Callable[[InferenceRequest], Sequence[tuple[Model, InferenceRequest]]] | None = None
     asked: Callable[[], None] = _nothing  # told before another model's request is queued
+    fingerprint: bytes = b""  # tells it from every other; empty where there is no response cache
     _rules: RequestRules = field(init=False)
     _reshape: Reshape = field(init=False)
     _holds: int = field(init=False, default=0)

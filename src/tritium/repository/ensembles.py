@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tritium.caching.front import behind_cache
+from tritium.caching.interface import ResponseCache
+from tritium.caching.key import ensemble_fingerprint
 from tritium.config.document import document_of
 from tritium.config.ensemble_tensors import check_ensemble_tensors, full_rank
 from tritium.core.model import Model
@@ -34,11 +37,13 @@ class EnsembleRecipe:
 
     Attributes:
         source: the directory, None if a plain load would load something else.
+        cache: of responses, if the server has one.
     """
 
     prepared: Prepared
     versions: tuple[int, ...]
     source: ModelEntry | None
+    cache: ResponseCache | None = None
 
     @property
     def name(self) -> str:
@@ -105,20 +110,36 @@ class EnsembleRecipe:
             raise EnsembleError(str(error)) from error
         decoupled = ModelTransactionPolicy(any(step.decoupled for step in graph.steps))
         config = replace(config, model_transaction_policy=decoupled)
+        self._check_cache(config, models)
         statistics = ModelStatistics()
         shape = EnsembleShape({o.name: full_rank(config, o) for o in config.output}, output_reshape(config))
         limit = self.scheduling.max_inflight_requests or IN_FLIGHT
         ensemble = Ensemble(graph, members, statistics, shape, limit=limit)
+        document = document_of(config)
+        fingerprint = ensemble_fingerprint(document, version, [model.fingerprint for model in models])
         return Model(
             config,
             version,
-            ensemble,
+            behind_cache(ensemble, self.cache, config, statistics, fingerprint),
             statistics,
-            document_of(config),
+            document,
             {**_labels(self.scheduling.step, models), **self.prepared.labels},
             ensemble.is_ready,
             asks=ensemble.asks,
+            fingerprint=fingerprint,
         )
+
+    def _check_cache(self, config: ModelConfig, models: Sequence[Model]) -> None:
+        """An ensemble's responses may be kept if those of its models could be."""
+        if config.response_cache is None or not config.response_cache.enable:
+            return
+        for model in models:
+            if model.config.sequence_batching is not None or model.config.decoupled:
+                kind = "decoupled" if model.config.decoupled else "a model of sequences"
+                raise EnsembleError(
+                    f"ensemble {self.name} has response_cache, but its model {model.config.name} is {kind}, "
+                    "whose responses cannot be kept; remove response_cache"
+                )
 
     def _members(self, graph: StepGraph, models: Sequence[Model]) -> list[EnsembleMember]:
         members = []

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from tritium.caching.front import uncached
 from tritium.core.model import Model
 from tritium.errors import TritiumError
 from tritium.repository.drain import Drains
@@ -103,7 +104,7 @@ class EnsembleLinker:
 
     def _up_to_date(self, recipe: EnsembleRecipe, tracked: TrackedModel) -> bool:
         """Whether the ensemble serves, on the very models that it would be made from now."""
-        scheduler = None if tracked.serving is None else tracked.serving.scheduler
+        scheduler = None if tracked.serving is None else uncached(tracked.serving.scheduler)
         if not isinstance(scheduler, Ensemble):
             return False
         try:

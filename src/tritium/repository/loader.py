@@ -10,16 +10,15 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tritium.backends.api import BackendChoice, InstanceContext, ThreadBackend, WorkerBackend
+from tritium.caching.front import behind_cache
 from tritium.caching.interface import ResponseCache
-from tritium.caching.key import KeyMaker, fingerprint_of
-from tritium.caching.scheduler import CachedScheduler
+from tritium.caching.key import fingerprint_of
 from tritium.config.document import document_of
 from tritium.config.pbtxt import config_from_document
-from tritium.core.interfaces import ModelAccess, Scheduler
+from tritium.core.interfaces import ModelAccess
 from tritium.core.model import Model
 from tritium.core.model_config import ModelConfig
 from tritium.core.reshape import output_reshape
-from tritium.core.statistics import ModelStatistics
 from tritium.errors import TritiumError
 from tritium.execution.completions import Completions
 from tritium.execution.cores import available_cores
@@ -66,6 +65,7 @@ class ModelLoader:
 
     def __init__(self, options: LoadOptions, launcher: Launcher, models: ModelAccess) -> None:
         self._options = options
+        self.cache = options.cache
         self._launcher = launcher
         self._models = models
         self._completions = Completions()
@@ -153,9 +153,16 @@ class ModelLoader:
             output_reshape=output_reshape(config),
             order=scheduling.order,
         )
-        scheduler = await self._with_cache(runner, entry, version, config, statistics)
+        fingerprint = await self._fingerprint(entry, version, config)
         return Model(
-            config, version, scheduler, statistics, document_of(config), prepared.labels, lambda: True
+            config,
+            version,
+            behind_cache(runner, self.cache, config, statistics, fingerprint),
+            statistics,
+            document_of(config),
+            prepared.labels,
+            lambda: True,
+            fingerprint=fingerprint,
         )
 
     async def _load_in_workers(
@@ -192,10 +199,11 @@ class ModelLoader:
             unavailable=group.refusal,
         )
         group.attach(runner.wake, runner.fail_pending)
+        fingerprint = await self._fingerprint(entry, version, config)
         return Model(
             config,
             version,
-            await self._with_cache(runner, entry, version, config, statistics),
+            behind_cache(runner, self.cache, config, statistics, fingerprint),
             statistics,
             document_of(config),
             prepared.labels,
@@ -203,6 +211,7 @@ class ModelLoader:
             restarts=group.restarts,
             usage=group.usage,
             asked=group.asked,
+            fingerprint=fingerprint,
         )
 
     async def _worker_plan(
@@ -225,23 +234,13 @@ class ModelLoader:
             native=backend.native,
         )
 
-    async def _with_cache(
-        self,
-        scheduler: Scheduler,
-        entry: ModelEntry,
-        version: int,
-        config: ModelConfig,
-        statistics: ModelStatistics,
-    ) -> Scheduler:
-        """``scheduler``, behind the server's cache if there is one and the model's responses may be kept."""
-        cache = self._options.cache
-        if cache is None or config.response_cache is None or not config.response_cache.enable:
-            return scheduler
-        fingerprint = await asyncio.to_thread(
-            fingerprint_of, document_of(config), entry.directory, version, shared=cache.shared
+    async def _fingerprint(self, entry: ModelEntry, version: int, config: ModelConfig) -> bytes:
+        """What tells the model from every other, where that is asked for: by the cache."""
+        if self.cache is None:
+            return b""
+        return await asyncio.to_thread(
+            fingerprint_of, document_of(config), entry.directory, version, shared=self.cache.shared
         )
-        keys = KeyMaker(fingerprint, frozenset(output.name for output in config.output))
-        return CachedScheduler(scheduler, cache, keys, statistics)
 
 
 def instance_names(config: ModelConfig) -> list[str]:

@@ -313,7 +313,7 @@ class ModelRepositoryManager:
                 if not found.config.is_ensemble:
                     return await self._loader.load(entry, found, begin)
                 prepared = await self._loader.prepare_ensemble(entry, found)
-            recipe = EnsembleRecipe(prepared, found.versions, generation.source)
+            recipe = EnsembleRecipe(prepared, found.versions, generation.source, self._loader.cache)
             self._linker.loading(recipe)
             await self._load_steps(recipe, within)
             return self._linker.link(recipe, begin)

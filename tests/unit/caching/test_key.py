@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.builders import request, tensor
-from tritium.caching.key import KeyMaker, fingerprint_of
+from tritium.caching.key import KeyMaker, ensemble_fingerprint, fingerprint_of
 from tritium.core.request import InferenceRequest
 from tritium.core.tensor import DataType, Tensor
 
@@ -102,6 +102,17 @@ def test_a_fingerprint_changes_with_the_model(tmp_path: Path) -> None:
     (root / "labels.txt").rename(root / "names.txt")
     seen.add(shared(root))
     assert len(seen) == 5
+
+
+def test_an_ensemble_is_another_when_one_of_its_models_is() -> None:
+    made = [
+        ensemble_fingerprint({"a": 1}, 1, [b"m", b"n"]),
+        ensemble_fingerprint({"a": 1}, 1, [b"mn", b""]),
+        ensemble_fingerprint({"a": 2}, 1, [b"m", b"n"]),
+        ensemble_fingerprint({"a": 1}, 2, [b"m", b"n"]),
+    ]
+    assert len({*made}) == 4
+    assert ensemble_fingerprint({"a": 1}, 1, [b"m", b"n"]) == made[0]
 
 
 def test_without_other_servers_each_load_is_a_model_of_its_own(tmp_path: Path) -> None:
