@@ -25,6 +25,8 @@ class TritonPythonModel:
             return pb_utils.InferenceResponse(
                 error=pb_utils.TritonError(text, pb_utils.TritonError.INVALID_ARG)
             )
-        square = ImageOps.fit(picture, (SIDE, SIDE), Image.LANCZOS)
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.crop((left, top, left + side, top + side)).resize((SIDE, SIDE), Image.LANCZOS)
         image = np.asarray(square, np.float32)[None] / 255
         return pb_utils.InferenceResponse([pb_utils.Tensor("IMAGE", image)])
