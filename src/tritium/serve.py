@@ -269,6 +269,7 @@ def make_manager(
         config_name=options.model_config_name,
         load_threads=options.model_load_threads,
         explicit=options.model_control_mode == "explicit",
+        cache=cache,
     )
     peers.bind(manager)
     return manager

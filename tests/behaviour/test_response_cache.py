@@ -13,7 +13,7 @@ import tritonclient.grpc as grpc_client
 import tritonclient.http as http_client
 
 from tests.harness.http import Reply, infer_json, wait_until
-from tests.harness.models import ECHO, PLAIN, write_onnx_model, write_python_model
+from tests.harness.models import ECHO, PLAIN, write_chain, write_onnx_model, write_python_model
 from tests.harness.redis import needs_redis, redis_server
 from tests.harness.server import ServerProcess
 
@@ -48,6 +48,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     write_python_model(models, "echo", PLAIN)
     write_python_model(models, "counting", COUNTING, extra=CACHED)
     write_python_model(models, "uncached", COUNTING)
+    write_chain(models, "whole", "uncached", "counting")
+    whole = models / "whole" / "config.pbtxt"
+    whole.write_text(f"{whole.read_text()} {CACHED}")
+    write_chain(models, "parts", "counting", "echo")
     write_python_model(models, "failing", FAILING, extra=CACHED)
     write_python_model(
         models,
@@ -222,3 +226,26 @@ def test_a_redis_that_is_not_there_is_a_clear_error_at_the_start(tmp_path: Path)
     said = (tmp_path / "log").read_text()
     assert "cannot reach the Redis server of the response cache at 127.0.0.1:1" in said
     assert "Traceback" not in said
+
+
+def test_an_ensemble_is_cached_whole(server: ServerProcess) -> None:
+    before = cache_counts(server, "whole")
+    first = server.infer("whole", infer_json([5.5]))
+    again = server.infer("whole", infer_json([5.5], id="other"))
+    assert first.json["outputs"] == again.json["outputs"]
+    hits, misses, executions = (a - b for a, b in zip(cache_counts(server, "whole"), before, strict=True))
+    assert (hits, misses, executions) == (1, 1, 1)
+
+
+def test_a_step_that_is_cached_counts_in_its_ensemble_too(server: ServerProcess) -> None:
+    for _ in range(2):
+        assert server.infer("parts", infer_json([6.5])).status == 200
+    found = server.get("/v2/models/parts/stats").json["model_stats"][0]
+    assert found["inference_stats"]["success"]["count"] == 2
+    assert found["execution_count"] == 2
+
+
+def cache_counts(server: ServerProcess, model: str) -> tuple[int, int, int]:
+    found = server.get(f"/v2/models/{model}/stats").json["model_stats"][0]
+    stats = found["inference_stats"]
+    return stats["cache_hit"]["count"], stats["cache_miss"]["count"], found["execution_count"]

@@ -45,7 +45,7 @@ def check(config: ModelConfig, *, gpus: Sequence[int] = ()) -> None:
         check_sequence_batching(config, config.sequence_batching)
     if config.is_ensemble:
         check_ensemble(config)
-    _check_cache(config)
+    check_cache(config)
     _check_parameters(config)
     _check_metric_tags(config)
     check_tensors(config)
@@ -129,7 +129,12 @@ def _file_names(config: ModelConfig) -> Iterator[tuple[str, str]]:
             yield "data_file", initial.data_file or ""
 
 
-def _check_cache(config: ModelConfig) -> None:
+def check_cache(config: ModelConfig) -> None:
+    """Refuse to keep the responses of a model that gives others to the same question.
+
+    Raises:
+        ConfigError: it does.
+    """
     if config.response_cache is None or not config.response_cache.enable:
         return
     conflict = ""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tritium.caching.interface import ResponseCache
+from tritium.caching.key import KeyMaker
+from tritium.caching.scheduler import CachedScheduler
 from tritium.config.document import document_of
 from tritium.config.ensemble_tensors import check_ensemble_tensors, full_rank
+from tritium.config.validate import check_cache
+from tritium.core.interfaces import Scheduler
 from tritium.core.model import Model
 from tritium.core.model_config import EnsembleScheduling, EnsembleStep, ModelConfig, ModelTransactionPolicy
 from tritium.core.reshape import output_reshape
@@ -90,8 +96,11 @@ class EnsembleRecipe:
                 f"ensemble '{self.name}' depends on '{name}' whose required version {version} is not loaded."
             ) from error
 
-    def build(self, models: Sequence[Model], version: int) -> Model:
+    def build(self, models: Sequence[Model], version: int, cache: ResponseCache | None = None) -> Model:
         """One version of the ensemble on these models, one per step; it holds them until it has stopped.
+
+        Args:
+            cache: for its responses, if the configuration wants them kept.
 
         Raises:
             EnsembleError: they do not fit together.
@@ -101,24 +110,42 @@ class EnsembleRecipe:
             check_ensemble_tensors(config, [model.config for model in models])
             graph = step_graph(config, [model.config for model in models])
             members = self._members(graph, models)
+            decoupled = ModelTransactionPolicy(any(step.decoupled for step in graph.steps))
+            config = replace(config, model_transaction_policy=decoupled)
+            self._check_cache(config, models)
         except ConfigError as error:
             raise EnsembleError(str(error)) from error
-        decoupled = ModelTransactionPolicy(any(step.decoupled for step in graph.steps))
-        config = replace(config, model_transaction_policy=decoupled)
         statistics = ModelStatistics()
         shape = EnsembleShape({o.name: full_rank(config, o) for o in config.output}, output_reshape(config))
         limit = self.scheduling.max_inflight_requests or IN_FLIGHT
         ensemble = Ensemble(graph, members, statistics, shape, limit=limit)
+        scheduler: Scheduler = ensemble
+        if cache is not None and config.response_cache is not None and config.response_cache.enable:
+            # Made anew when a model of it changes, so these keys never meet another model's answers.
+            keys = KeyMaker(secrets.token_bytes(32), frozenset(output.name for output in config.output))
+            scheduler = CachedScheduler(ensemble, cache, keys, statistics)
         return Model(
             config,
             version,
-            ensemble,
+            scheduler,
             statistics,
             document_of(config),
             {**_labels(self.scheduling.step, models), **self.prepared.labels},
             ensemble.is_ready,
             asks=ensemble.asks,
         )
+
+    def _check_cache(self, config: ModelConfig, models: Sequence[Model]) -> None:
+        if config.response_cache is None or not config.response_cache.enable:
+            return
+        check_cache(config)
+        for model in models:
+            if model.config.sequence_batching is not None:
+                raise EnsembleError(
+                    f"Response Cache does not currently support model {config.name}, for its model "
+                    f"{model.config.name} has the sequence batching scheduler. Please disable the response "
+                    "cache."
+                )
 
     def _members(self, graph: StepGraph, models: Sequence[Model]) -> list[EnsembleMember]:
         members = []

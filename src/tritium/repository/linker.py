@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Callable
 from pathlib import Path
 
+from tritium.caching.interface import ResponseCache
 from tritium.core.model import Model
 from tritium.errors import TritiumError
 from tritium.repository.drain import Drains
 from tritium.repository.ensembles import EnsembleError, EnsembleRecipe, Ensembles, Lookup
 from tritium.repository.lifecycle import ModelVersion, VersionState
 from tritium.repository.tracked import UNLOADED, Generation, TrackedModel
-from tritium.scheduling.ensemble import Ensemble
 
 logger = logging.getLogger("tritium.repository")
 
@@ -26,16 +27,24 @@ class EnsembleLinker:
         models: everything that is tracked; ensembles are replaced in it.
         failures: why models have no version to show a reason.
         lookup: finds a model that serves.
+        cache: for the responses of ensembles.
     """
 
     def __init__(
-        self, models: dict[str, TrackedModel], failures: dict[str, str], drains: Drains, lookup: Lookup
+        self,
+        models: dict[str, TrackedModel],
+        failures: dict[str, str],
+        drains: Drains,
+        lookup: Lookup,
+        cache: ResponseCache | None,
     ) -> None:
         self.ensembles = Ensembles()
         self._models = models
         self._failures = failures
         self._drains = drains
         self._lookup = lookup
+        self._cache = cache
+        self._used: dict[str, list[Model]] = {}  # by ensemble, the models that it was made from last
 
     def loading(self, recipe: EnsembleRecipe) -> None:
         """An ensemble's models are being loaded, and nobody else makes it anew until it is ``loaded``."""
@@ -73,6 +82,11 @@ class EnsembleLinker:
             if recipe.name not in self.ensembles.loading:
                 self.relink(recipe)
 
+    def forget(self, name: str) -> EnsembleRecipe | None:
+        """``name`` is unloaded; the recipe, if it was an ensemble."""
+        self._used.pop(name, None)
+        return self.ensembles.forget(name)
+
     def relink(self, recipe: EnsembleRecipe) -> None:
         """Make a wanted ensemble anew, or take it out of service if its models do not serve it."""
         before = self._models.get(recipe.name)
@@ -82,6 +96,7 @@ class EnsembleLinker:
         try:
             linked = self._build(recipe)
         except EnsembleError as error:
+            self._used.pop(recipe.name, None)
             if old is not None and before is not None:
                 logger.error("ensemble '%s' is unloaded: %s", recipe.name, error)
                 self._drains.start(old, f"{UNLOADED}: {error}")
@@ -103,18 +118,20 @@ class EnsembleLinker:
 
     def _up_to_date(self, recipe: EnsembleRecipe, tracked: TrackedModel) -> bool:
         """Whether the ensemble serves, on the very models that it would be made from now."""
-        scheduler = None if tracked.serving is None else tracked.serving.scheduler
-        if not isinstance(scheduler, Ensemble):
+        if tracked.serving is None:
             return False
         try:
             models = recipe.models(self._lookup, self._why_not)
         except EnsembleError:
             return False
-        return all(m.model is model for m, model in zip(scheduler.members, models, strict=True))
+        used = self._used.get(recipe.name, [])
+        return len(used) == len(models) and all(map(operator.is_, used, models))
 
     def _build(self, recipe: EnsembleRecipe) -> dict[int, Model]:
         models = recipe.models(self._lookup, self._why_not)
-        return {version: recipe.build(models, version) for version in recipe.versions}
+        built = {version: recipe.build(models, version, self._cache) for version in recipe.versions}
+        self._used[recipe.name] = models
+        return built
 
     def _why_not(self, name: str) -> str | None:
         """Why a model may not serve; empty if nothing is wrong with it, None if it was never seen."""

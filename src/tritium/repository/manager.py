@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from tritium.caching.interface import ResponseCache
 from tritium.config.names import check_model_name
 from tritium.core.model import Model
 from tritium.errors import ConfigError, ModelNotFoundError, ModelNotReadyError, TritiumError, UnavailableError
@@ -47,6 +48,7 @@ class ModelRepositoryManager:
 
     Args:
         explicit: models may be loaded and unloaded one by one, by those who ask for it.
+        cache: for the responses of ensembles.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ModelRepositoryManager:
         config_name: str | None,
         load_threads: int,
         explicit: bool = False,
+        cache: ResponseCache | None = None,
     ) -> None:
         self._roots = tuple(roots)
         self._loader = loader
@@ -68,7 +71,7 @@ class ModelRepositoryManager:
         self._stopping = False
         self._models: dict[str, TrackedModel] = {}
         self.failures: dict[str, str] = {}  # models that have no version to show a reason, by name
-        self._linker = EnsembleLinker(self._models, self.failures, self._drains, self.get)
+        self._linker = EnsembleLinker(self._models, self.failures, self._drains, self.get, cache)
         self._starting = False  # every model is loaded once, by itself or for an ensemble
 
     # -- what is there --
@@ -140,13 +143,10 @@ class ModelRepositoryManager:
         try:
             async with self._gate.turn(entry.name):
                 self._linker.ensembles.asked_for(entry.name)
-                if not self._tried(entry.name):
+                if entry.name not in self._models and entry.name not in self.failures:
                     await self._take_over(entry, Generation(entry), None)
         except LoadFailedError:
             pass  # logged, and shown by the index
-
-    def _tried(self, name: str) -> bool:
-        return name in self._models or name in self.failures
 
     async def load(
         self,
@@ -349,7 +349,7 @@ class ModelRepositoryManager:
 
     async def _load_step(self, name: str, ensemble: str, within: str | None) -> None:
         async with self._gate.turn(name, ensemble):
-            if self._starting and self._tried(name):
+            if self._starting and (name in self._models or name in self.failures):
                 return
             tracked = self._models.get(name)
             served = tracked is not None and tracked.serving is not None
@@ -372,7 +372,7 @@ class ModelRepositoryManager:
     async def _unload_one(self, name: str, within: str | None) -> EnsembleRecipe | None:
         """Unload one model; the recipe, if it was an ensemble."""
         async with self._gate.turn(name, within):
-            recipe = self._linker.ensembles.forget(name)
+            recipe = self._linker.forget(name)
             self.failures.pop(name, None)
             tracked = self._models.get(name)
             if tracked is None:
