@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.reference import UnavailableError, reason_in
@@ -134,6 +134,60 @@ def write_napping(repository: Path, name: str, elements: int) -> None:
     """An ``async def execute`` that sleeps for 10 ms; otherwise as ``write_identity``."""
     write_identity(repository, name, elements)
     (repository / name / "1" / "model.py").write_text(_NAPPING)
+
+
+def write_pipeline(repository: Path, name: str, parts: Sequence[str], dims: Sequence[int]) -> None:
+    """An ensemble that sends INPUT0 through ``parts``, one after the other, to OUTPUT0."""
+    tensors = ["INPUT0", *(f"between{place}" for place in range(len(parts) - 1)), "OUTPUT0"]
+    steps = "".join(
+        f"""step {{ model_name: "{part}" model_version: -1
+input_map {{ key: "INPUT0" value: "{given}" }} output_map {{ key: "OUTPUT0" value: "{made}" }} }}
+"""
+        for part, given, made in zip(parts, tensors, tensors[1:], strict=False)
+    )
+    _write(
+        repository,
+        name,
+        f"""platform: "ensemble"
+max_batch_size: 0
+input {{ name: "INPUT0" data_type: TYPE_FP32 dims: {list(dims)} }}
+output {{ name: "OUTPUT0" data_type: TYPE_FP32 dims: {list(dims)} }}
+ensemble_scheduling {{
+{steps}}}
+""",
+    )
+
+
+def write_onnx_identity(repository: Path, name: str, elements: int) -> None:
+    """ONNX's Identity of FP32 [1, elements]; one instance of one thread.
+
+    Raises:
+        UnavailableError: the onnx package is missing.
+    """
+    try:
+        import onnx
+        from onnx import TensorProto, helper
+    except ImportError as error:
+        raise UnavailableError(
+            "the identity is written with the onnx package; install the extra 'demo'"
+        ) from error
+    _write(
+        repository,
+        name,
+        """backend: "onnxruntime"
+instance_group { count: 1 kind: KIND_CPU }
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+""",
+    )
+    tensors = [
+        helper.make_tensor_value_info(tensor, TensorProto.FLOAT, [1, elements])
+        for tensor in ("INPUT0", "OUTPUT0")
+    ]
+    node = helper.make_node("Identity", ["INPUT0"], ["OUTPUT0"])
+    graph = helper.make_graph([node], "identity", tensors[:1], tensors[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9  # as for the perceptron
+    onnx.save(model, str(repository / name / "1" / "model.onnx"))
 
 
 def write_mlp(repository: Path, name: str, *, dynamic_batching: bool) -> None:

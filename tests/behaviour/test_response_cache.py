@@ -13,7 +13,7 @@ import tritonclient.grpc as grpc_client
 import tritonclient.http as http_client
 
 from tests.harness.http import Reply, infer_json, wait_until
-from tests.harness.models import ECHO, PLAIN, write_onnx_model, write_python_model
+from tests.harness.models import ECHO, PLAIN, write_chain, write_onnx_model, write_python_model
 from tests.harness.redis import needs_redis, redis_server
 from tests.harness.server import ServerProcess
 
@@ -48,6 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     write_python_model(models, "echo", PLAIN)
     write_python_model(models, "counting", COUNTING, extra=CACHED)
     write_python_model(models, "uncached", COUNTING)
+    write_chain(models, "parts", "counting", "echo")
     write_python_model(models, "failing", FAILING, extra=CACHED)
     write_python_model(
         models,
@@ -59,24 +60,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     )
     write_onnx_model(models, "network", extra=CACHED)
     write_python_model(models, "part", COUNTING)
-    _write_whole(models)
+    write_chain(models, "whole", "part")
+    with (models / "whole" / "config.pbtxt").open("a") as config:
+        config.write(f"\n{CACHED}\n")
     flags = ["--cache-config", "local,size=10000000", "--model-control-mode", "explicit", "--load-model", "*"]
     with ServerProcess(models, *flags, log=root / "log") as running:
         yield running
         running.assert_three_ok()
-
-
-def _write_whole(models: Path) -> None:
-    """An ensemble of ``part``, cached as a whole."""
-    (models / "whole" / "1").mkdir(parents=True)
-    (models / "whole" / "config.pbtxt").write_text(f"""
-        platform: "ensemble" max_batch_size: 8 {CACHED}
-        input {{ name: "IN" data_type: TYPE_FP32 dims: [-1] }}
-        output {{ name: "OUT" data_type: TYPE_FP32 dims: [-1] }}
-        ensemble_scheduling {{ step {{
-          model_name: "part" model_version: -1
-          input_map {{ key: "IN" value: "IN" }} output_map {{ key: "OUT" value: "OUT" }}
-        }} }}""")
 
 
 def count(reply: Reply) -> float:
@@ -252,3 +242,11 @@ def test_a_redis_that_is_not_there_is_a_clear_error_at_the_start(tmp_path: Path)
     said = (tmp_path / "log").read_text()
     assert "cannot reach the Redis server of the response cache at 127.0.0.1:1" in said
     assert "Traceback" not in said
+
+
+def test_a_step_that_is_cached_counts_in_its_ensemble_too(server: ServerProcess) -> None:
+    for _ in range(2):
+        assert server.infer("parts", infer_json([6.5])).status == 200
+    found = server.get("/v2/models/parts/stats").json["model_stats"][0]
+    assert found["inference_stats"]["success"]["count"] == 2
+    assert found["execution_count"] == 2

@@ -31,14 +31,14 @@ def build(directory: Path) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("examples")
-    assert build(directory).count(": written (") == 3
+    assert build(directory).count(": written (") == 5
     return directory
 
 
 def test_building_again_changes_nothing(built: Path) -> None:
     files = [path for path in built.rglob("*") if path.is_file()]
     before = {path: path.stat().st_mtime_ns for path in files}
-    assert build(built).count(": unchanged (") == 2
+    assert build(built).count(": unchanged (") == 4
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*") if path.is_file()} == before
 
 

@@ -92,6 +92,8 @@ class CachedScheduler:
         self._statistics.record_cache_hit(
             request.arrival_ns, lookup.began_ns, now_ns, wall_ms=time.time_ns() // 1_000_000
         )
+        if request.observer is not None:
+            request.observer.executed(lookup.began_ns - request.arrival_ns, 0, 0, 0)
 
     def _run(self, lookup: _Lookup) -> None:
         request = lookup.request

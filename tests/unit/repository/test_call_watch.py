@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -32,6 +33,7 @@ class Target:
 
     config: ModelConfig
     scheduler: Scheduler
+    asks: Callable[[InferenceRequest], Sequence[tuple[Target, InferenceRequest]]] | None = None  # an ensemble
 
 
 @dataclass
@@ -134,3 +136,34 @@ def test_questions_that_are_answered_are_forgotten() -> None:
     scene = Scene()
     play(scene, act)
     assert [text for _, text in scene.ended] == ["None"]
+
+
+def test_a_circle_through_an_ensemble_is_found_at_its_step() -> None:
+    def act(scene: Scene) -> None:
+        told: list[str] = []
+        stream = ResponseStream(lambda response, final: told.append(str(response.error)))
+        step = InferenceRequest("a", [], stream)
+        target = Target(ModelConfig(name="a"), Scheduler([scene.instances["a"]]))
+        inner = Target(ModelConfig(name="inner"), Scheduler([]), asks=lambda request: [(target, step)])
+        outer = Target(ModelConfig(name="outer"), Scheduler([]), asks=lambda request: [(inner, step)])
+        asked = InferenceRequest("outer", [], ResponseStream(lambda response, final: None))
+        scene.watch.note(scene.instances["a"], cast(Model, outer), asked)  # type: ignore[arg-type]
+        scene.now_s += PATIENCE_S + 1
+        scene.watch.look()
+        assert len(told) == 1
+        assert told[0].startswith("deadlock: 'a_0' waits for 'a', and every instance")
+
+    play(Scene(), act)
+
+
+def test_an_ensemble_between_two_steps_is_waited_for() -> None:
+    def act(scene: Scene) -> None:
+        told: list[str] = []
+        stream = ResponseStream(lambda response, final: told.append(str(response.error)))
+        target = Target(ModelConfig(name="e"), Scheduler([]), asks=lambda request: [])
+        scene.watch.note(scene.instances["a"], cast(Model, target), InferenceRequest("e", [], stream))  # type: ignore[arg-type]
+        scene.now_s += PATIENCE_S + 1
+        scene.watch.look()
+        assert told == []
+
+    play(Scene(), act)
