@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -32,6 +33,7 @@ class Target:
 
     config: ModelConfig
     scheduler: Scheduler
+    asks: Callable[[InferenceRequest], list[tuple[Model, InferenceRequest]]] | None = None
 
 
 @dataclass
@@ -55,10 +57,25 @@ class Scene:
         stream = ResponseStream(on_response)
         if runs:
             stream.attach(0, lambda slot: None, lambda slot, paused: None)
-        model = Target(ModelConfig(name=target), Scheduler([self.instances[target]]))
         request = InferenceRequest(target, [], stream)
-        self.watch.note(self.instances[caller], cast(Model, model), request)  # type: ignore[arg-type]
+        self.watch.note(self.instances[caller], self.model(target), request)  # type: ignore[arg-type]
         return stream
+
+    def model(self, name: str) -> Model:
+        """A model with its one instance."""
+        return cast(Model, Target(ModelConfig(name=name), Scheduler([self.instances[name]])))
+
+    def ask_ensemble(self, caller: str, *steps: str) -> ResponseStream:
+        """``caller`` asks an ensemble, whose steps wait; its step's stream is what is given back."""
+        step = ResponseStream(lambda response, final: self.ended.append((caller, str(response.error))))
+
+        def asks(request: InferenceRequest) -> list[tuple[Model, InferenceRequest]]:
+            return [(self.model(name), InferenceRequest(name, [], step)) for name in steps]
+
+        ensemble = cast(Model, Target(ModelConfig(name="ensemble"), Scheduler([]), asks))
+        request = InferenceRequest("ensemble", [], ResponseStream(lambda response, final: None))
+        self.watch.note(self.instances[caller], ensemble, request)  # type: ignore[arg-type]
+        return step
 
 
 def play(scene: Scene, act: object) -> None:
@@ -134,3 +151,27 @@ def test_questions_that_are_answered_are_forgotten() -> None:
     scene = Scene()
     play(scene, act)
     assert [text for _, text in scene.ended] == ["None"]
+
+
+def test_a_model_that_waits_for_itself_through_an_ensemble_is_told_so() -> None:
+    def act(scene: Scene) -> None:
+        step = scene.ask_ensemble("a", "a")
+        scene.now_s += 2 * PATIENCE_S
+        scene.watch.look()
+        assert step.closed and step.cancelled
+
+    scene = Scene()
+    play(scene, act)
+    ((_, text),) = scene.ended
+    assert "waits for 'a'" in text
+
+
+def test_an_ensemble_whose_steps_are_merely_busy_waits() -> None:
+    def act(scene: Scene) -> None:
+        scene.ask_ensemble("a", "b", "c")
+        scene.now_s += 2 * PATIENCE_S
+        scene.watch.look()
+
+    scene = Scene()
+    play(scene, act)
+    assert not scene.ended
