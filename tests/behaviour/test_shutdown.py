@@ -15,6 +15,18 @@ from tests.harness.http import infer_json, request, wait_until
 from tests.harness.models import SLOW, write_onnx_model, write_python_model
 from tests.harness.server import ServerProcess, alive
 
+# Answers, and goes on for a minute without asking whether anybody is still there; ``.running`` says so.
+DEAF = """
+class TritonPythonModel:
+    def execute(self, requests):
+        for request in requests:
+            sender = request.get_response_sender()
+            sender.send(answer(values(request)))
+            open(os.path.join(os.path.dirname(__file__), ".running"), "w").close()
+            time.sleep(60)
+            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+"""
+
 
 def keep_asking(server: ServerProcess, begun: threading.Semaphore) -> tuple[int, int]:
     """Requests of 0.3 s one after the other until the server closes: (answered, lost)."""
@@ -117,6 +129,23 @@ def test_t19_a_stuck_request_ends_with_the_exit_timeout(start_server: StartServe
         assert server.process.wait(30) != 0
         assert 0.9 < time.monotonic() - began < 30
         wait_until(lambda: not any(alive(pid) for pid in workers), 20, "workers are gone")
+    assert "Exit timeout expired. Exiting immediately." in server.output()
+
+
+def test_t19_a_cancelled_request_whose_model_goes_on_ends_with_the_exit_timeout(
+    start_server: StartServer, repository: Path
+) -> None:
+    decoupled = "model_transaction_policy { decoupled: true }"
+    write_python_model(repository, "deaf", DEAF, max_batch_size=0, extra=decoupled)
+    server = start_server(repository, "--exit-timeout-secs", "1")
+    workers = server.workers()
+    with server.connect() as connection:
+        connection.send(request("POST", "/v2/models/deaf/generate_stream", b'{"IN": [1.0]}'))
+        wait_until((repository / "deaf" / "1" / ".running").exists, 20, "the model runs")
+    wait_until(lambda: server.connections() == 0, 20, "the server has seen that the client left")
+    server.signal(signal.SIGTERM)
+    assert server.process.wait(30) != 0
+    wait_until(lambda: not any(alive(pid) for pid in workers), 20, "workers are gone")
     assert "Exit timeout expired. Exiting immediately." in server.output()
 
 
