@@ -118,6 +118,7 @@ class EnsembleRecipe:
             {**_labels(self.scheduling.step, models), **self.prepared.labels},
             ensemble.is_ready,
             asks=ensemble.asks,
+            asked=ensemble.asked,
         )
 
     def _members(self, graph: StepGraph, models: Sequence[Model]) -> list[EnsembleMember]:
