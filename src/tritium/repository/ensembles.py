@@ -127,6 +127,7 @@ class EnsembleRecipe:
             ensemble.is_ready,
             asks=ensemble.asks,
             fingerprint=fingerprint,
+            asked=ensemble.asked,
         )
 
     def _check_cache(self, config: ModelConfig, models: Sequence[Model]) -> None:

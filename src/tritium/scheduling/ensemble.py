@@ -101,6 +101,11 @@ class Ensemble:
         """Whether every step can run."""
         return all(member.model.is_ready() for member in self.members)
 
+    def asked(self) -> None:
+        """A model is about to ask the ensemble, and by that those that do its steps."""
+        for member in self.members:
+            member.model.asked()
+
     def asks(self, request: InferenceRequest) -> Sequence[tuple[Model, InferenceRequest]]:
         """The models, and the steps' requests to them, that ``request`` waits for now."""
         run = self._runs.get(id(request))

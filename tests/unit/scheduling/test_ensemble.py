@@ -346,3 +346,14 @@ def test_a_batch_of_one_comes_and_goes_where_models_differ_in_it(
         assert answers.responses[0].outputs[0].shape == shape
 
     asyncio.run(main())
+
+
+def test_who_asks_an_ensemble_asks_its_models() -> None:
+    def scenario(rig: Rig) -> None:
+        told: list[str] = []
+        rig.models[0].asked = lambda: told.append("m0")
+        rig.models[1].asked = lambda: told.append("m1")
+        rig.ensemble.asked()
+        assert told == ["m0", "m1"]
+
+    run(scenario, chain)
