@@ -28,6 +28,8 @@ from tritium.repository.versions import NoVersionError
 class FakeLoader:
     """Loads every version, but those of models whose names or files say otherwise."""
 
+    cache = None
+
     def __init__(self) -> None:
         self.gates: dict[str, asyncio.Event] = {}  # loads of these models wait
         self.loads: list[str] = []

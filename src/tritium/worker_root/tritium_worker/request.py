@@ -78,7 +78,7 @@ class InferenceRequest:
         if not isinstance(correlation_id, (int, str)):
             raise TritonModelException("Correlation ID must be integer or string")
         if not isinstance(timeout, int) or not isinstance(priority, int) or min(timeout, priority) < 0:
-            raise TritonModelException(
+            raise TypeError(
                 "InferenceRequest(timeout, priority): expected integers from 0 on, got "
                 f"{timeout!r} and {priority!r}"
             )
