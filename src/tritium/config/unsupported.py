@@ -66,8 +66,6 @@ def _tensor_features(config: ModelConfig) -> Iterator[str]:
 
 def _instance_features(config: ModelConfig) -> Iterator[str]:
     for group in config.instance_group:
-        if group.rate_limiter is not None:
-            yield f"rate_limiter of instance group '{group.name}'"
         if group.passive:
             yield f"passive of instance group '{group.name}'"
         if group.host_policy:

@@ -38,6 +38,7 @@ from tritium.repository.prepare import (
 from tritium.repository.scan import ModelEntry
 from tritium.repository.worker_parameters import plan_for, refuse_in_threads
 from tritium.scheduling.choice import scheduling_of
+from tritium.scheduling.rate_limiter import RateLimiter, limited_instances
 from tritium.scheduling.runner import BatchRunner
 
 _INSTALLS = 8  # environments that are made at the same time
@@ -61,13 +62,21 @@ class ModelLoader:
 
     Args:
         models: what models that run may ask for.
+        limiter: gives their instances turns, where the server limits rates.
     """
 
-    def __init__(self, options: LoadOptions, launcher: Launcher, models: ModelAccess) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        launcher: Launcher,
+        models: ModelAccess,
+        limiter: RateLimiter | None = None,
+    ) -> None:
         self._options = options
         self.cache = options.cache
         self._launcher = launcher
         self._models = models
+        self._limiter = limiter
         self._completions = Completions()
         self._installs = ThreadPoolExecutor(_INSTALLS, thread_name_prefix="tritium-environment")
 
@@ -139,9 +148,12 @@ class ModelLoader:
             )
             for name in names
         ]
+        limited = limited_instances(self._limiter, config)
         starts = (instance.start() for instance in instances)
         for result in await asyncio.gather(*starts, return_exceptions=True):
             if result is not None:
+                if limited is not None:
+                    limited.close()
                 await asyncio.gather(*(instance.stop() for instance in instances))
                 raise result
         scheduling = scheduling_of(config, self._options.max_queue_size)
@@ -152,6 +164,7 @@ class ModelLoader:
             statistics,
             output_reshape=output_reshape(config),
             order=scheduling.order,
+            limited=limited,
         )
         fingerprint = await self._fingerprint(entry, version, config)
         return Model(
@@ -170,6 +183,7 @@ class ModelLoader:
     ) -> Model:
         plan = await self._worker_plan(entry, version, backend, config)
         group = WorkerGroup(config.name, plan, self._launcher, self._models)
+        limited = None
         try:
             if self._options.prepare.auto_complete and backend.reader is None:
                 completed = await group.autocomplete(document_of(config))
@@ -184,8 +198,11 @@ class ModelLoader:
             names = instance_names(config)
             if self._options.terminal:  # one reads from it, and may take its time there
                 names, plan = names[:1], replace(plan, execution_timeout_s=None)
+            limited = limited_instances(self._limiter, config)
             await group.start(plan, names, [output.name for output in config.output])
         except BaseException:
+            if limited is not None:
+                limited.close()
             await group.abandon()
             raise
         scheduling = scheduling_of(config, self._options.max_queue_size)
@@ -196,6 +213,7 @@ class ModelLoader:
             statistics,
             output_reshape=output_reshape(config),
             order=scheduling.order,
+            limited=limited,
             unavailable=group.refusal,
         )
         group.attach(runner.wake, runner.fail_pending)
