@@ -36,6 +36,7 @@ from tritium.repository.prepare import (
     finish,
 )
 from tritium.repository.scan import ModelEntry
+from tritium.repository.warmup import warm_up
 from tritium.repository.worker_parameters import plan_for, refuse_in_threads
 from tritium.scheduling.choice import scheduling_of
 from tritium.scheduling.rate_limiter import RateLimiter, limited_instances
@@ -129,11 +130,11 @@ class ModelLoader:
         backend = found.backend
         config = await asyncio.to_thread(complete, entry, found, self._options.prepare)
         if isinstance(backend, WorkerBackend):
-            return await self._load_in_workers(entry, version, backend, config)
+            return await _warm(await self._load_in_workers(entry, version, backend, config), entry)
         prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
         # an ensemble is not loaded here, and choose_engine made a choice
         assert backend is not None and not isinstance(backend, BackendChoice)
-        return await self._load_in_threads(entry, version, backend, prepared)
+        return await _warm(await self._load_in_threads(entry, version, backend, prepared), entry)
 
     async def _load_in_threads(
         self, entry: ModelEntry, version: int, backend: ThreadBackend, prepared: Prepared
@@ -259,6 +260,16 @@ class ModelLoader:
         return await asyncio.to_thread(
             fingerprint_of, document_of(config), entry.directory, version, shared=self.cache.shared
         )
+
+
+async def _warm(model: Model, entry: ModelEntry) -> Model:
+    """``model`` after its warm-up; one that fails it is stopped."""
+    try:
+        await warm_up(model, entry.directory)
+    except BaseException:
+        await model.scheduler.stop()
+        raise
+    return model
 
 
 def instance_names(config: ModelConfig) -> list[str]:
