@@ -76,12 +76,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def tritium(repository: Path) -> Iterator[Server]:
-    """``tritium serve`` from this interpreter's environment, on ``repository``."""
+def tritium(repository: Path, *flags: str) -> Iterator[Server]:
+    """``tritium serve`` from this interpreter's environment, on ``repository``, with more ``flags``."""
     ports = http_port, grpc_port, metrics_port = _free_ports(3)
     argv = [sys.executable, "-m", "tritium", "serve", "--model-repository", str(repository)]
     argv += ["--http-port", str(http_port), "--grpc-port", str(grpc_port)]
-    argv += ["--metrics-port", str(metrics_port)]
+    argv += ["--metrics-port", str(metrics_port), *flags]
     with _running("tritium", argv, {}, ports, repository) as server:
         yield server
 

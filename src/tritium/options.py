@@ -99,6 +99,8 @@ class ServerOptions:
     exit_timeout_s: float = 30.0
     drain_delay_s: float = 0.0  # tritium's: between "not ready" and closing the listeners
     max_queue_size: int = 16384  # tritium's: requests per model; Triton's default queue is unbounded
+    rate_limit: str = "off"  # off or execution_count
+    rate_limit_resources: tuple[tuple[str, int], ...] = ()  # names in lower case, and how much there is
     worker_stopped_limit_s: float = 5.0  # tritium's, RELIABILITY T4
     execution_timeout_s: float | None = None  # tritium's: of models in workers that say nothing themselves
     backend_config: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

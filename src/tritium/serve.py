@@ -28,6 +28,7 @@ from tritium.repository.loader import LoadOptions, ModelLoader
 from tritium.repository.manager import ModelRepositoryManager
 from tritium.repository.peers import Peers
 from tritium.repository.prepare import DEFAULT_MAX_BATCH_SIZE, PrepareOptions
+from tritium.scheduling.rate_limiter import RateLimiter
 from tritium.server import InferenceServer
 from tritium.startup_report import (
     Endpoint,
@@ -262,6 +263,7 @@ def make_manager(
         ),
         launcher,
         peers,
+        RateLimiter(dict(options.rate_limit_resources)) if options.rate_limit != "off" else None,
     )
     manager = ModelRepositoryManager(
         options.model_repositories,

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from tritium.options import ServerOptions
 
 BUILT_IN = "builtin"  # the path of a backend that is part of tritium
+_RATE_LIMITS = {"off": "OFF", "execution_count": "EXEC_COUNT"}
 _CONTROL_MODES = {"none": "MODE_NONE", "poll": "MODE_POLL", "explicit": "MODE_EXPLICIT"}
 
 
@@ -104,7 +105,7 @@ def option_rows(options: ServerOptions, *, version: str, extensions: Sequence[st
         *startup_models,
         ("strict_model_config", _bit(options.disable_auto_complete_config)),
         ("model_config_name", options.model_config_name or ""),
-        ("rate_limit", "OFF"),
+        ("rate_limit", _RATE_LIMITS[options.rate_limit]),
         ("pinned_memory_pool_byte_size", "0"),
         ("min_supported_compute_capability", "0.0"),
         ("strict_readiness", _bit(options.strict_readiness)),

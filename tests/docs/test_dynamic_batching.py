@@ -1,4 +1,4 @@
-"""docs/dynamic_batching.md: its configurations load, and its picture is of the recorded run."""
+"""docs/dynamic_batching.md: its configurations load; pictures are of the recorded runs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tritium.config.pbtxt import read_config
 from tritium.config.validate_schedulers import check_dynamic_batching
 
 PAGE = Page("dynamic_batching.md")
+PICTURE_NAMES = ["dynamic_batching", "rate_limiter"]
 PICTURES = Path(__file__).resolve().parents[2] / "docs/pictures"
 CONFIGS = [text for _, text in PAGE.blocks if "dynamic_batching {" in text]
 
@@ -27,9 +28,17 @@ def test_configurations_are_good(text: str) -> None:
     check_dynamic_batching(config, config.dynamic_batching)
 
 
-def test_the_picture_is_of_the_recorded_run() -> None:
-    run = json.loads((PICTURES / "dynamic_batching.json").read_text())
-    bars = [Bar(**bar) for bar in run["bars"]]
-    assert (PICTURES / "dynamic_batching.svg").read_text() == draw(run["title"], bars)
+def recorded(name: str) -> tuple[str, list[Bar]]:
+    run = json.loads((PICTURES / f"{name}.json").read_text())
+    return run["title"], [Bar(**bar) for bar in run["bars"]]
+
+
+@pytest.mark.parametrize("name", PICTURE_NAMES)
+def test_the_picture_is_of_the_recorded_run(name: str) -> None:
+    assert (PICTURES / f"{name}.svg").read_text() == draw(*recorded(name))
+
+
+def test_the_picture_of_batches_shows_what_the_page_says() -> None:
+    _, bars = recorded("dynamic_batching")
     batches = [bar.label for bar in bars if bar.kind == "runs"]
     assert batches == [f"batch {number}" for number in (1, 1, 1, 2, 2, 3, 3, 2, 4)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tritium.cli import values
 from tritium.cli.backend_settings import merged, parse_backend_config
 from tritium.cli.settings import default_of, options_from
-from tritium.cli.triton_values import cache_config, restricted
+from tritium.cli.triton_values import cache_config, rate_limit_resource, restricted
 from tritium.options import ServerOptions
 
 
@@ -32,6 +32,7 @@ class ServeFlag:
 
 
 _CONTROL_MODES = ("none", "explicit")
+_RATE_LIMITS = ("off", "execution_count")
 _LOG_LEVELS = ("error", "warning", "info", "verbose")
 LOG_FORMATS = ("default", "ISO8601")
 
@@ -75,6 +76,12 @@ GROUPS: Mapping[str, tuple[ServeFlag, ...]] = {
         ServeFlag("--cache-config", "cache_config",
                   "a setting of the response cache, such as local,size=104857600 or redis,host=NAME; may be "
                   "repeated", "CACHE,KEY=VALUE", cache_config, repeated=True),
+        ServeFlag("--rate-limit", "rate_limit",
+                  "off, or execution_count: instances with a rate_limiter wait for its resources, in turns",
+                  f"{{{','.join(_RATE_LIMITS)}}}", values.one_of(*_RATE_LIMITS)),
+        ServeFlag("--rate-limit-resource", "rate_limit_resources",
+                  "how much of a resource there is (default: the largest need); may be repeated",
+                  "NAME:COUNT", rate_limit_resource, repeated=True),
         ServeFlag("--worker-stopped-limit-secs", "worker_stopped_limit_s",
                   "restart a worker process that has been stopped (SIGSTOP) for so long", "SECONDS",
                   values.seconds(0.1)),

@@ -183,11 +183,10 @@ GROUPS: Mapping[str, tuple[TritonFlag, ...]] = {
     ),
     "Rate limiter": (
         TritonFlag("rate-limit", v.one_of("--rate-limit", "execution_count", "off"),
-                   Refused("rate limiting is not offered by this version of tritium", allows=("off",)),
+                   Works("rate_limit"),
                    "how instances share resources"),
         TritonFlag("rate-limit-resource", v.rate_limit_resource,
-                   Refused("rate limiting is not offered by this version of tritium"),
-                   "how much of a resource there is"),
+                   Works("rate_limit_resources", repeated=True), "how much of a resource there is"),
     ),
     "Memory and devices": (
         TritonFlag("pinned-memory-pool-byte-size", v.size, _NO_GPU, "bytes of pinned memory"),

@@ -109,6 +109,7 @@ def options_of(given: Sequence[Given]) -> ServerOptions:
                 pass
     settings |= _startup_models(lists, settings)
     settings["model_repositories"] = tuple(lists.get("model_repositories", ()))
+    settings["rate_limit_resources"] = tuple(lists.get("rate_limit_resources", ()))
     settings["log_silenced"] = frozenset(silenced)
     settings["model_config_name"] = settings.get("model_config_name") or None
     settings["backend_config"] = _backend_config(lists)

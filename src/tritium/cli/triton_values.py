@@ -147,10 +147,23 @@ def cache_bytes(value: str) -> tuple[str, str, str] | None:
 
 host_policy = setting("--host-policy option format is '<policy name>,<setting>=<value>'", "[^,]+,[^=]+=.*")
 metrics_config = setting("--metrics-config option format is <setting>=<value>", "[^=]+=.*")
-rate_limit_resource = setting(
+_resource_form = setting(
     "--rate-limit-resource option format is '<resource_name>:<count>:<device>' or '<resource_name>:<count>'",
     "[^:]+:[0-9]+(:[0-9]+)?",
 )
+
+
+def rate_limit_resource(value: str) -> tuple[str, int]:
+    """The name of a resource, in lower case, and how much there is; CPUs together are device 0."""
+    _resource_form(value)
+    name, count, *device = value.split(":")
+    if device and int(device[0]) != 0:
+        raise ValueError(
+            f"--rate-limit-resource: there is no device {device[0]}, instances run on device 0. Got {value}"
+        )
+    found = integer(0)(count)
+    assert isinstance(found, int)
+    return name.lower(), found
 
 
 def restricted(flag: str) -> TritonParse:

@@ -37,7 +37,8 @@ def _features(config: ModelConfig) -> Iterator[str]:
         "batch_output": config.batch_output and config.backend not in _MADE_FROM_BATCHES,
         "model_namespace of an ensemble step": config.ensemble_scheduling
         and any(step.model_namespace for step in config.ensemble_scheduling.step),
-        "model_warmup": config.model_warmup,
+        "model_warmup of a model with sequence_batching": config.model_warmup and config.sequence_batching,
+        "model_warmup of an ensemble": config.model_warmup and config.is_ensemble,
         "model_repository_agents": config.model_repository_agents,
         "runtime": config.runtime != PYTHON_RUNTIME and config.runtime,
         "model_operations.op_library_filename": config.model_operations
@@ -66,8 +67,6 @@ def _tensor_features(config: ModelConfig) -> Iterator[str]:
 
 def _instance_features(config: ModelConfig) -> Iterator[str]:
     for group in config.instance_group:
-        if group.rate_limiter is not None:
-            yield f"rate_limiter of instance group '{group.name}'"
         if group.passive:
             yield f"passive of instance group '{group.name}'"
         if group.host_policy:

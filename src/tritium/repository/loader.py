@@ -36,8 +36,10 @@ from tritium.repository.prepare import (
     finish,
 )
 from tritium.repository.scan import ModelEntry
+from tritium.repository.warmup import warm_up
 from tritium.repository.worker_parameters import plan_for, refuse_in_threads
 from tritium.scheduling.choice import scheduling_of
+from tritium.scheduling.rate_limiter import RateLimiter, limited_instances
 from tritium.scheduling.runner import BatchRunner
 
 _INSTALLS = 8  # environments that are made at the same time
@@ -61,13 +63,21 @@ class ModelLoader:
 
     Args:
         models: what models that run may ask for.
+        limiter: gives their instances turns, where the server limits rates.
     """
 
-    def __init__(self, options: LoadOptions, launcher: Launcher, models: ModelAccess) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        launcher: Launcher,
+        models: ModelAccess,
+        limiter: RateLimiter | None = None,
+    ) -> None:
         self._options = options
         self.cache = options.cache
         self._launcher = launcher
         self._models = models
+        self._limiter = limiter
         self._completions = Completions()
         self._installs = ThreadPoolExecutor(_INSTALLS, thread_name_prefix="tritium-environment")
 
@@ -120,11 +130,11 @@ class ModelLoader:
         backend = found.backend
         config = await asyncio.to_thread(complete, entry, found, self._options.prepare)
         if isinstance(backend, WorkerBackend):
-            return await self._load_in_workers(entry, version, backend, config)
+            return await _warm(await self._load_in_workers(entry, version, backend, config), entry)
         prepared = await asyncio.to_thread(finish, entry, config, self._options.prepare)
         # an ensemble is not loaded here, and choose_engine made a choice
         assert backend is not None and not isinstance(backend, BackendChoice)
-        return await self._load_in_threads(entry, version, backend, prepared)
+        return await _warm(await self._load_in_threads(entry, version, backend, prepared), entry)
 
     async def _load_in_threads(
         self, entry: ModelEntry, version: int, backend: ThreadBackend, prepared: Prepared
@@ -139,9 +149,12 @@ class ModelLoader:
             )
             for name in names
         ]
+        limited = limited_instances(self._limiter, config)
         starts = (instance.start() for instance in instances)
         for result in await asyncio.gather(*starts, return_exceptions=True):
             if result is not None:
+                if limited is not None:
+                    limited.close()
                 await asyncio.gather(*(instance.stop() for instance in instances))
                 raise result
         scheduling = scheduling_of(config, self._options.max_queue_size)
@@ -152,6 +165,7 @@ class ModelLoader:
             statistics,
             output_reshape=output_reshape(config),
             order=scheduling.order,
+            limited=limited,
         )
         fingerprint = await self._fingerprint(entry, version, config)
         return Model(
@@ -170,6 +184,7 @@ class ModelLoader:
     ) -> Model:
         plan = await self._worker_plan(entry, version, backend, config)
         group = WorkerGroup(config.name, plan, self._launcher, self._models)
+        limited = None
         try:
             if self._options.prepare.auto_complete and backend.reader is None:
                 completed = await group.autocomplete(document_of(config))
@@ -184,8 +199,11 @@ class ModelLoader:
             names = instance_names(config)
             if self._options.terminal:  # one reads from it, and may take its time there
                 names, plan = names[:1], replace(plan, execution_timeout_s=None)
+            limited = limited_instances(self._limiter, config)
             await group.start(plan, names, [output.name for output in config.output])
         except BaseException:
+            if limited is not None:
+                limited.close()
             await group.abandon()
             raise
         scheduling = scheduling_of(config, self._options.max_queue_size)
@@ -196,6 +214,7 @@ class ModelLoader:
             statistics,
             output_reshape=output_reshape(config),
             order=scheduling.order,
+            limited=limited,
             unavailable=group.refusal,
         )
         group.attach(runner.wake, runner.fail_pending)
@@ -241,6 +260,16 @@ class ModelLoader:
         return await asyncio.to_thread(
             fingerprint_of, document_of(config), entry.directory, version, shared=self.cache.shared
         )
+
+
+async def _warm(model: Model, entry: ModelEntry) -> Model:
+    """``model`` after its warm-up; one that fails it is stopped."""
+    try:
+        await warm_up(model, entry.directory)
+    except BaseException:
+        await model.scheduler.stop()
+        raise
+    return model
 
 
 def instance_names(config: ModelConfig) -> list[str]:

@@ -18,6 +18,7 @@ from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.errors import TritiumError, UnavailableError
 from tritium.scheduling.ordering import ResponseOrder
 from tritium.scheduling.policy import BatchPolicy
+from tritium.scheduling.rate_limiter import LimitedInstances
 
 
 class BatchRunner:
@@ -26,6 +27,7 @@ class BatchRunner:
     Args:
         output_reshape: from what the model gives to what clients see.
         order: keeps answers in the order of the requests, if anything does.
+        limited: instances that the rate limiter gives turns, if it does.
         unavailable: why no instance will come back soon, or None; asked before a request is queued.
     """
 
@@ -37,6 +39,7 @@ class BatchRunner:
         *,
         output_reshape: Reshape | None = None,
         order: ResponseOrder | None = None,
+        limited: LimitedInstances | None = None,
         unavailable: Callable[[], str | None] = lambda: None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -45,6 +48,9 @@ class BatchRunner:
         self._statistics = statistics
         self._output_reshape = output_reshape
         self._order = order
+        self._limited = limited
+        if limited is not None:
+            limited.attach(self.wake)
         self._unavailable = unavailable
         self._now_ns = now_ns
         self._loop = asyncio.get_running_loop()
@@ -104,6 +110,8 @@ class BatchRunner:
         async with asyncio.TaskGroup() as stops:
             for instance in self.instances:
                 stops.create_task(instance.stop(), name=f"stop-{instance.name}")
+        if self._limited is not None:
+            self._limited.close()
 
     def _dispatch(self) -> None:
         self._dispatch_scheduled = False
@@ -132,11 +140,15 @@ class BatchRunner:
             instance.execute(Batch(requests, rows, now_ns, self._done, self._sent))
         if given is not None:
             given.flush()
+        if self._limited is not None:
+            self._limited.settle(self.instances, bool(len(self._policy)))
         if len(self._policy):
             self._look_ahead(waits)
         self._report_cancelled()
 
     def _free_instance(self) -> ModelInstance | None:
+        if self._limited is not None:
+            return self._limited.free(self.instances)
         best: ModelInstance | None = None
         for instance in self.instances:
             if instance.in_flight < instance.capacity and (
@@ -157,6 +169,8 @@ class BatchRunner:
 
     def _done(self, batch: Batch, outcome: Outcome) -> None:
         self._running -= 1
+        if self._limited is not None:
+            self._limited.settle(self.instances, bool(len(self._policy)))
         now_ns = self._now_ns()
         if outcome.delivered or outcome.again or self._order is not None:
             self._answer_rest(batch, outcome, now_ns)

@@ -103,7 +103,7 @@ def test_a_value_that_is_none_is_refused_in_tritons_words(
         (v.trace_level, "OFF", "OFF"),
         (v.pair("-", v.port, v.port), "1-2", (1, 2)),
         (v.cache_config, "local,size=1", ("local", "size", "1")),
-        (v.rate_limit_resource, "R:1:0", "R:1:0"),
+        (v.rate_limit_resource, "R:1:0", ("r", 1)),
     ],
 )
 def test_values_are_read(parse: v.TritonParse, text: str, value: object) -> None:

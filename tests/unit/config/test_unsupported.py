@@ -7,7 +7,14 @@ import pytest
 
 from tests.unit.builders import echo_config, model_input
 from tritium.config.unsupported import check_supported
-from tritium.core.model_config import BatchInput, BatchOutput, DynamicBatching, ModelConfig, QueuePolicy
+from tritium.core.model_config import (
+    BatchInput,
+    BatchOutput,
+    DynamicBatching,
+    ModelConfig,
+    ModelWarmup,
+    QueuePolicy,
+)
 from tritium.errors import ConfigError
 
 MADE = (BatchInput("BATCH_ELEMENT_COUNT", ("N",), "TYPE_INT32", ("IN",)),)
@@ -41,6 +48,10 @@ def test_takes_what_this_version_does(config: ModelConfig) -> None:
     [
         (on("python", batch_input=MADE), "batch_input"),  # which Triton's python backend ignores
         (on("python", batch_output=SPLIT), "batch_output"),
+        (
+            on("", platform="ensemble", model_warmup=(ModelWarmup("w", 1),)),
+            "model_warmup of an ensemble",
+        ),
         (on("openvino", input=RAGGED), "allow_ragged_batch of 'IN'"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,27 @@ def test_versions_are_loaded_one_by_one_and_each_has_its_own_result(tmp_path: Pa
         good = results[2]
         assert isinstance(good, Model)
         await good.scheduler.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_model_is_warm_before_it_is_loaded(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        sample = 'inputs { key: "IN" value { data_type: TYPE_FP32 dims: 1 random_data: true } }'
+        warmup = f'model_warmup {{ name: "w" batch_size: 2 count: 3 {sample} }}'
+        model = await loaded(write_model(tmp_path, "m", CONFIG + warmup))
+        assert (model.statistics.inference_count, model.statistics.execution_count) == (6, 3)
+        await model.scheduler.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_model_whose_warm_up_fails_is_not_loaded(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        warmup = 'model_warmup { name: "w" batch_size: 1 }'
+        results, _ = await load(write_model(tmp_path, "m", CONFIG + warmup))
+        assert "expected 1 inputs but got 0 inputs for model 'm'" in str(results[1])
+        assert not any("m_0" in thread.name for thread in threading.enumerate())
 
     asyncio.run(scenario())
 

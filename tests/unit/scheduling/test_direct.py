@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tests.unit.builders import request
+from tritium.core.request import InferenceRequest
 from tritium.errors import UnavailableError
 from tritium.scheduling.direct import DirectPolicy
 
@@ -41,6 +44,30 @@ def test_a_cancelled_request_never_runs_and_is_reported_once() -> None:
     assert policy.next_batch(now_us=0) == [wanted]
     assert policy.take_cancelled() == [gone]
     assert policy.take_cancelled() == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whoever_gave_up_makes_room_in_a_full_queue(seed: int) -> None:
+    dice = random.Random(seed)
+    policy, waiting, left = DirectPolicy(5), list[InferenceRequest](), list[InferenceRequest]()
+    for _ in range(200):
+        match dice.choice(["add", "add", "add", "cancel", "run"]):
+            case "add" if sum(not one.stream.cancelled for one in waiting) < 5:
+                waiting.append(request())
+                policy.add(waiting[-1], now_us=0)
+            case "add":
+                with pytest.raises(UnavailableError):
+                    policy.add(request(), now_us=0)
+            case "cancel" if waiting:
+                dice.choice(waiting).stream.cancel()
+            case "run":
+                wanted = [one for one in waiting if not one.stream.cancelled]
+                assert policy.next_batch(now_us=0) == (wanted[:1] or None)
+                waiting = wanted[1:]
+        left += policy.take_cancelled()
+        assert len(policy) <= 5
+    assert all(one.stream.cancelled for one in left)
+    assert len({id(one) for one in left}) == len(left)
 
 
 def test_everything_that_waits_can_be_taken() -> None:

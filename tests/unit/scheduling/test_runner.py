@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit.builders import Answers, FakeInstance, request, tensor
+from tritium.core.execution_config import RateLimiterResource
 from tritium.core.interfaces import Batch
 from tritium.core.request import InferenceRequest
 from tritium.core.reshape import Reshape
@@ -18,6 +19,7 @@ from tritium.scheduling.dynamic_batcher import DynamicBatcher
 from tritium.scheduling.ordering import ResponseOrder
 from tritium.scheduling.policy import BatchPolicy
 from tritium.scheduling.queue import QueueSettings
+from tritium.scheduling.rate_limiter import LimitedInstances, RateLimiter
 from tritium.scheduling.runner import BatchRunner
 
 
@@ -39,6 +41,7 @@ class Rig:
     instances: list[FakeInstance] = field(default_factory=lambda: [FakeInstance()])
     reshape: Reshape | None = None
     order: ResponseOrder | None = None
+    limited: LimitedInstances | None = None
     reason: str | None = None
 
     def __post_init__(self) -> None:
@@ -51,6 +54,7 @@ class Rig:
             self.statistics,
             output_reshape=self.reshape,
             order=self.order,
+            limited=self.limited,
             unavailable=lambda: self.reason,
             now_ns=self.clock,
         )
@@ -455,6 +459,65 @@ def test_a_request_cancelled_in_the_queue_is_counted_when_the_batch_before_it_is
         rig.enqueue().stream.cancel()
         rig.instances[0].finish()
         assert rig.statistics.failures[FailureReason.CANCELED] == 2
+
+    asyncio.run(scenario())
+
+
+def limited_rig(limiter: RateLimiter, policy: BatchPolicy | None = None) -> Rig:
+    """A rig of its own model, whose instance needs one R for a batch."""
+    claim = limiter.register([RateLimiterResource("R", count=1)], 1)
+    claims = LimitedInstances(limiter, {"echo_0": claim})
+    return Rig(
+        policy=DirectPolicy(10) if policy is None else policy,
+        instances=[FakeInstance(capacity=3)],
+        limited=claims,
+    )
+
+
+def test_models_that_share_a_resource_take_turns() -> None:
+    async def scenario() -> None:
+        limiter = RateLimiter({"r": 1})
+        rigs = [limited_rig(limiter), limited_rig(limiter)]
+        for rig in rigs:
+            rig.enqueue()
+            rig.enqueue()
+        await turn()
+        ran = []
+        for _ in range(4):
+            (running,) = (number for number, rig in enumerate(rigs) if rig.instances[0].in_flight)
+            ran.append(running)
+            rigs[running].instances[0].finish()
+            await turn()
+        assert ran == [0, 1, 0, 1]
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_that_is_not_used_is_given_back() -> None:
+    async def scenario() -> None:
+        limiter = RateLimiter({"r": 1})
+        patient = limited_rig(limiter, DynamicBatcher(8, max_queue_delay_us=10**9, queue=QueueSettings(10)))
+        other = limited_rig(limiter)
+        patient.enqueue()
+        other.enqueue()
+        await turn()
+        assert (len(patient.instances[0].batches), len(other.instances[0].batches)) == (0, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_model_that_is_gone_leaves_its_resources() -> None:
+    async def scenario() -> None:
+        limiter = RateLimiter({"r": 1})
+        going, staying = limited_rig(limiter), limited_rig(limiter)
+        going.enqueue()
+        staying.enqueue()
+        stopping = asyncio.ensure_future(going.runner.stop())
+        await turn()
+        going.instances[0].finish()
+        await asyncio.wait_for(stopping, 10)
+        await turn()
+        assert len(staying.instances[0].batches) == 1
 
     asyncio.run(scenario())
 

@@ -1,0 +1,60 @@
+"""model_warmup with workers: run by each instance before the model is ready, and a reason not to load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.behaviour.conftest import StartServer
+from tests.harness.http import infer_json
+from tests.harness.models import write_python_model
+
+# Writes what it was given into a file of the instance's own; negative numbers are refused.
+NOTING = """
+class TritonPythonModel:
+    def initialize(self, args):
+        self.path = os.path.join(os.path.dirname(__file__), args["model_instance_name"])
+
+    def execute(self, requests):
+        with open(self.path, "a") as file:
+            file.write(json.dumps([values(request).ravel().tolist() for request in requests]) + "\\n")
+        assert min(values(request).min() for request in requests) >= 0, "negative"
+        return [answer(values(request)) for request in requests]
+"""
+SAMPLE = """
+model_warmup {{
+  name: "sample" batch_size: 2 count: 2
+  inputs {{ key: "IN" value {{ data_type: TYPE_FP32 dims: 2 input_data_file: "{}" }} }}
+}}
+instance_group {{ count: 2 }}
+"""
+
+
+def write_warm_model(repository: Path, name: str, numbers: list[float]) -> Path:
+    write_python_model(repository, name, NOTING, extra=SAMPLE.format("raw"))
+    (repository / name / "warmup").mkdir()
+    (repository / name / "warmup" / "raw").write_bytes(np.array(numbers, np.float32).tobytes())
+    return repository / name / "1"
+
+
+def test_every_instance_is_warm_before_the_model_is_ready_or_it_does_not_load(
+    repository: Path, start_server: StartServer
+) -> None:
+    good = write_warm_model(repository, "warm", [1, 2])
+    write_warm_model(repository, "negative", [-1, -2])
+    flags = ["--model-control-mode", "explicit", "--load-model", "echo", "--load-model", "warm"]
+    flags += ["--no-strict-readiness"]
+    server = start_server(repository, *flags)
+    assert server.ready("warm")
+    for instance in ("warm_0_0", "warm_0_1"):
+        assert (good / instance).read_text() == "[[1.0, 2.0], [1.0, 2.0]]\n" * 2
+    (found,) = server.get("/v2/models/warm/stats").json["model_stats"]
+    assert (found["inference_count"], found["execution_count"]) == (8, 4)
+    assert server.infer("warm", infer_json([3.0])).status == 200
+    reply = server.ask("POST", "/v2/repository/models/negative/load", b"{}")
+    assert reply.status == 400
+    assert "failed to run warmup sample 'sample' on 'negative_0_" in reply.error
+    assert not server.ready("negative")
+    assert server.ready("warm")
+    server.assert_three_ok()
