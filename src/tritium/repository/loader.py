@@ -37,8 +37,7 @@ from tritium.repository.prepare import (
 )
 from tritium.repository.scan import ModelEntry
 from tritium.repository.worker_parameters import plan_for, refuse_in_threads
-from tritium.scheduling.choice import scheduling_of
-from tritium.scheduling.runner import BatchRunner
+from tritium.scheduling.choice import Scheduling, scheduling_of
 
 _INSTALLS = 8  # environments that are made at the same time
 
@@ -144,15 +143,9 @@ class ModelLoader:
             if result is not None:
                 await asyncio.gather(*(instance.stop() for instance in instances))
                 raise result
-        scheduling = scheduling_of(config, self._options.max_queue_size)
+        scheduling = self._scheduling(prepared, len(instances))
         statistics = scheduling.statistics
-        runner = BatchRunner(
-            scheduling.policy,
-            instances,
-            statistics,
-            output_reshape=output_reshape(config),
-            order=scheduling.order,
-        )
+        runner = scheduling.runner(instances, output_reshape(config))
         fingerprint = await self._fingerprint(entry, version, config)
         return Model(
             config,
@@ -184,21 +177,14 @@ class ModelLoader:
             names = instance_names(config)
             if self._options.terminal:  # one reads from it, and may take its time there
                 names, plan = names[:1], replace(plan, execution_timeout_s=None)
-            await group.start(plan, names, [output.name for output in config.output])
+            await group.start(plan, names, [name for name, _ in config.given_outputs])
         except BaseException:
             await group.abandon()
             raise
-        scheduling = scheduling_of(config, self._options.max_queue_size)
+        scheduling = self._scheduling(prepared, len(group.instances))
         statistics = scheduling.statistics
-        runner = BatchRunner(
-            scheduling.policy,
-            group.instances,
-            statistics,
-            output_reshape=output_reshape(config),
-            order=scheduling.order,
-            unavailable=group.refusal,
-        )
-        group.attach(runner.wake, runner.fail_pending)
+        runner = scheduling.runner(group.instances, output_reshape(config), group.refusal)
+        group.attach(runner.wake, runner.fail_pending, runner.lost)
         fingerprint = await self._fingerprint(entry, version, config)
         return Model(
             config,
@@ -212,6 +198,14 @@ class ModelLoader:
             usage=group.usage,
             asked=group.asked,
             fingerprint=fingerprint,
+        )
+
+    def _scheduling(self, prepared: Prepared, instances: int) -> Scheduling:
+        return scheduling_of(
+            prepared.config,
+            self._options.max_queue_size,
+            instances=instances,
+            initial_states=prepared.initial_states,
         )
 
     async def _worker_plan(
