@@ -305,6 +305,13 @@ def test_a_unary_call_carries_a_sequence_and_its_errors(server: ServerProcess) -
     )
 
 
+def test_statistics_come_by_grpc_as_well(server: ServerProcess) -> None:
+    ask(server, "oldest", 7, "SE")
+    with grpcclient.InferenceServerClient(f"localhost:{server.grpc_port}") as client:
+        (found,) = client.get_inference_statistics("oldest").model_stats
+    assert found.inference_count > 0
+
+
 def test_breaches_of_the_rules_are_refused_in_the_real_servers_words(server: ServerProcess) -> None:
     no_id = "inference request to model 'direct' must specify a non-zero or non-empty correlation ID"
     for reply in (
