@@ -18,6 +18,8 @@ MLP_LAYERS = 4
 MLP_MAX_BATCH_SIZE = 32
 STYLE_SHAPES: Mapping[str, tuple[int, ...]] = {"image": (1, 3, 256, 256), "style_weights": (26,)}
 
+_IDLE_US = 3_600_000_000  # no sequence is forgotten while it is measured
+
 _EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 _IDENTITY = '''\
@@ -37,15 +39,25 @@ class TritonPythonModel:
 
 
 def write_identity(
-    repository: Path, name: str, elements: int, *, max_batch_size: int = 0, queue_delay_us: int = 0
+    repository: Path,
+    name: str,
+    elements: int,
+    *,
+    max_batch_size: int = 0,
+    queue_delay_us: int = 0,
+    sequences: int = 0,
 ) -> None:
     """A ``model.py`` that answers FP32 [1, elements] with itself; one worker.
 
     Args:
         max_batch_size: with one, requests are batched dynamically.
+        sequences: with some, requests belong to sequences, of which that many live at a time.
         queue_delay_us: how long they wait for company.
     """
     batching = f"dynamic_batching {{ max_queue_delay_microseconds: {queue_delay_us} }}"
+    if sequences:
+        oldest = f"max_candidate_sequences: {sequences} max_queue_delay_microseconds: {queue_delay_us}"
+        batching = f"sequence_batching {{ oldest {{ {oldest} }} max_sequence_idle_microseconds: {_IDLE_US} }}"
     dims = f"[ {elements} ]" if max_batch_size else f"[ 1, {elements} ]"
     _write(
         repository,

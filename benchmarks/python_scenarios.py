@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import tritonclient.http as http
 
 from benchmarks import models, servers
 from benchmarks.comparison import Bar, Row, compared, measured
@@ -30,6 +31,7 @@ _ANSWERS = 100
 _CONNECTIONS = 1000
 _IDLE_S = 10
 _NAPPERS = 100
+_FIRST_ID = 1 << 40  # far from the ids that perf_analyzer makes up
 
 
 def grpc(bench: Bench) -> list[Row]:
@@ -137,6 +139,32 @@ def worker_start(bench: Bench) -> list[Row]:
     return [measured("start of a worker to its model loaded, with numpy", seconds[1:], bar)]
 
 
+def sequences(bench: Bench) -> list[Row]:
+    """A ``model.py`` with sequences by the oldest strategy, against the real Triton.
+
+    perf_analyzer keeps a sequence for each of its 32 clients; another 32 live beside them.
+    """
+    repository = bench.repository("sequences")
+    live, clients = 64, 32
+    models.write_identity(repository, "sequences", SMALL_ELEMENTS, max_batch_size=64, sequences=live)
+    tool, triton = perf_analyzer(bench.cache), real_triton(bench.cache)
+    with servers.tritium(repository) as ours, servers.real_triton(triton, repository) as theirs:
+        for server in (ours, theirs):
+            _begin(server, "sequences", range(_FIRST_ID, _FIRST_ID + live - clients))
+        mine, other = perf_turns(bench, tool, (ours, "sequences"), (theirs, "sequences"), clients)
+    what = "model.py identity, oldest strategy, 64 live sequences, c=32: throughput against Triton"
+    return [throughput_row(what, mine, other, Bar(1.5, "x"))]
+
+
+def _begin(server: servers.Server, model: str, ids: Iterable[int]) -> None:
+    """Begin sequences, and leave them."""
+    tensor = http.InferInput("INPUT0", [1, SMALL_ELEMENTS], "FP32")
+    tensor.set_data_from_numpy(np.zeros((1, SMALL_ELEMENTS), np.float32))
+    with http.InferenceServerClient(f"127.0.0.1:{server.http_port}") as client:
+        for sequence_id in ids:
+            client.infer(model, [tensor], sequence_id=sequence_id, sequence_start=True)
+
+
 PYTHON_SCENARIOS: Mapping[str, Scenario] = {
     "grpc": grpc,
     "decoupled": decoupled,
@@ -145,4 +173,5 @@ PYTHON_SCENARIOS: Mapping[str, Scenario] = {
     "coroutines": coroutines,
     "batched": batched,
     "worker": worker_start,
+    "sequences": sequences,
 }

@@ -18,6 +18,7 @@ from tritium.repository.tracked import UNLOADED
 
 EXTENSIONS = (
     "classification",
+    "sequence",
     "model_repository",
     "model_repository(unload_dependents)",
     "model_configuration",

@@ -106,10 +106,14 @@ class FakeInstance:
     def flush(self) -> None:
         self.flushed = len(self.batches)
 
-    def finish(self, index: int = -1, error: TritiumError | None = None) -> None:
+    def finish(
+        self, index: int = -1, error: TritiumError | None = None, again: frozenset[int] = frozenset()
+    ) -> None:
         batch = self.batches[index]
         self.in_flight -= 1
-        batch.done(batch, answer_all(batch, error))
+        outcome = answer_all(batch, error)
+        outcome.again = again
+        batch.done(batch, outcome)
 
     async def stop(self) -> None:
         self.stopped = True

@@ -33,6 +33,7 @@ def check_conformance(config: ModelConfig, description: ModelDescription, file: 
     for output in config.output:
         _check_tensor(config, "output", output, description.outputs, file)
     _check_batch_inputs(config, description.inputs, file)
+    _check_sequences(config, description, file)
     given = {tensor.name for tensor in config.input} | _made_by_the_server(config)
     for spec in description.inputs:
         if spec.name not in given and not spec.optional:
@@ -127,12 +128,39 @@ def _fits(full: Sequence[int], expected: Sequence[int], *, may_open: bool) -> bo
     )
 
 
+def _check_sequences(config: ModelConfig, description: ModelDescription, file: str) -> None:
+    """Controls and states must be tensors of the model, and of its types."""
+    batching = config.sequence_batching
+    if batching is None:
+        return
+    inputs, outputs = _by_name(description.inputs), _by_name(description.outputs)
+    for control_input in batching.control_input:
+        for control in control_input.control:
+            where = f"control {control.kind} '{control_input.name}'"
+            _check_kept(where, inputs.get(control_input.name), control.type_of_value, config, file)
+    for state in batching.state:
+        where = f"state '{state.input_name}'"
+        _check_kept(f"{where}, input", inputs.get(state.input_name), state.data_type, config, file)
+        where = f"{where}, output '{state.output_name}'"
+        _check_kept(where, outputs.get(state.output_name), state.data_type, config, file)
+
+
+def _check_kept(where: str, spec: TensorSpec | None, data_type: str, config: ModelConfig, file: str) -> None:
+    where = f"model '{config.name}', sequence_batching {where}"
+    if spec is None:
+        raise ConfigError(f"{where}: {file} has no tensor of this name; write one that it has, or remove it")
+    if spec.data_type != data_type:
+        raise ConfigError(
+            f"{where}: {file} has {spec.data_type} there but the configuration says {data_type}; write "
+            f"{spec.data_type}, or the values of that type"
+        )
+
+
 def _made_by_the_server(config: ModelConfig) -> set[str]:
     """Model inputs that no request carries: sequence controls and states, and inputs made from the batch."""
     names = {name for made in config.batch_input for name in made.target_name}
     if config.sequence_batching is not None:
-        names |= {control.name for control in config.sequence_batching.control_input}
-        names |= {state.input_name for state in config.sequence_batching.state}
+        names |= config.sequence_batching.made_inputs
     return names
 
 

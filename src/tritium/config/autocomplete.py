@@ -60,6 +60,10 @@ def merge(
             "max_batch_size is specified; write max_batch_size: 0, or make the first dimension of every "
             "input and output variable"
         )
+    if config.sequence_batching is not None:
+        made, kept = config.sequence_batching.made_inputs, config.sequence_batching.kept_outputs
+        inputs = [tensor for tensor in inputs if tensor.name not in made]
+        outputs = [tensor for tensor in outputs if tensor.name not in kept]
     sized, warnings = _sized(config, (*inputs, *outputs), batching, default_max_batch_size)
     return Completed(
         replace(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput
+from tritium.core.model_config import ModelConfig, ModelInput, ModelOutput, SequenceBatching
 from tritium.errors import ConfigError
 
 _INTERPRETERS = ("EXECUTION_ENV_PATH", "PYTHON_EXECUTABLE")  # of the python backend
@@ -23,6 +23,8 @@ def check_supported(config: ModelConfig) -> None:
         ConfigError: names every such field.
     """
     found = [*_features(config), *_tensor_features(config), *_instance_features(config)]
+    if config.sequence_batching is not None:
+        found += _sequence_features(config.sequence_batching, decoupled=config.decoupled)
     if found:
         raise ConfigError(
             f"model '{config.name}' uses {', '.join(found)}, which this version of tritium does not support; "
@@ -32,7 +34,6 @@ def check_supported(config: ModelConfig) -> None:
 
 def _features(config: ModelConfig) -> Iterator[str]:
     given = {
-        "sequence_batching": config.sequence_batching,
         "batch_input": config.batch_input and config.backend not in _MADE_FROM_BATCHES,
         "batch_output": config.batch_output and config.backend not in _MADE_FROM_BATCHES,
         "model_namespace of an ensemble step": config.ensemble_scheduling
@@ -71,3 +72,12 @@ def _instance_features(config: ModelConfig) -> Iterator[str]:
             yield f"passive of instance group '{group.name}'"
         if group.host_policy:
             yield f"host_policy of instance group '{group.name}'"
+
+
+def _sequence_features(batching: SequenceBatching, *, decoupled: bool) -> list[str]:
+    found = []
+    if any(state.use_growable_memory for state in batching.state):
+        found.append("sequence_batching.state.use_growable_memory")
+    if batching.state and decoupled:
+        found.append("sequence_batching.state together with model_transaction_policy.decoupled")
+    return found

@@ -316,6 +316,14 @@ class ModelConfig:
         return self.max_batch_size > 0
 
     @property
+    def given_outputs(self) -> tuple[tuple[str, str], ...]:
+        """Name and ``data_type`` of what the model gives: its outputs, and the states of its sequences."""
+        states = self.sequence_batching.state if self.sequence_batching is not None else ()
+        given = {output.name: output.data_type for output in self.output}
+        given |= {state.output_name: state.data_type for state in states}
+        return tuple(given.items())
+
+    @property
     def decoupled(self) -> bool:
         """Whether a request may have no response, or many."""
         return self.model_transaction_policy is not None and self.model_transaction_policy.decoupled

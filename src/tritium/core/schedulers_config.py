@@ -49,6 +49,15 @@ class SequenceControl:
     bool_false_true: tuple[bool, ...] = ()
     data_type: str = "TYPE_INVALID"
 
+    @property
+    def type_of_value(self) -> str:
+        """The data type of the tensor: that of the pair which is given, or ``data_type`` for an id."""
+        if self.int32_false_true:
+            return "TYPE_INT32"
+        if self.fp32_false_true:
+            return "TYPE_FP32"
+        return "TYPE_BOOL" if self.bool_false_true else self.data_type
+
 
 @dataclass(frozen=True, slots=True)
 class SequenceControlInput:
@@ -110,6 +119,17 @@ class SequenceBatching:
     control_input: tuple[SequenceControlInput, ...] = ()
     state: tuple[SequenceState, ...] = ()
     iterative_sequence: bool = False
+
+    @property
+    def made_inputs(self) -> frozenset[str]:
+        """The model's inputs that the server makes: controls and states. No request may bring them."""
+        controls = {control.name for control in self.control_input}
+        return frozenset(controls | {state.input_name for state in self.state})
+
+    @property
+    def kept_outputs(self) -> frozenset[str]:
+        """The model's outputs that the server keeps for the sequence's next request."""
+        return frozenset(state.output_name for state in self.state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class RequestRules:
         """Rows of ``tensor``: its first dimension for a model that batches, else 1."""
         shape = tensor.shape
         if not self._max_batch_size:
-            if not _fits(shape, rule.dims):
+            if not fits(shape, rule.dims):
                 raise self._error(request, self._shape_text(tensor, rule.dims) + " ")
             return 1
         if not shape:
@@ -118,7 +118,7 @@ class RequestRules:
                 request,
                 f"input '{tensor.name}' has no shape but model requires batch dimension for '{self._name}'",
             )
-        if shape[0] < 0 or not _fits(shape[1:], rule.dims):
+        if shape[0] < 0 or not fits(shape[1:], rule.dims):
             raise self._error(request, self._shape_text(tensor, (-1, *rule.dims)) + _BATCH_NOTE)
         if shape[0] > self._max_batch_size:
             raise self._error(
@@ -189,7 +189,8 @@ class RequestRules:
             )
 
 
-def _fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
+def fits(shape: Sequence[int], dims: Sequence[int]) -> bool:
+    """Whether ``shape`` is ``dims``, of which -1 is any size."""
     if len(shape) != len(dims):
         return False
     for size, dim in zip(shape, dims, strict=True):  # noqa: SIM110 - a generator takes twice as long

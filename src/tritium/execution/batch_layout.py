@@ -28,7 +28,7 @@ class BatchLayout:
 
     def __init__(self, config: ModelConfig) -> None:
         self._datatypes: Mapping[str, DataType] = {
-            o.name: CONFIG_DATATYPES[o.data_type] for o in config.output
+            name: CONFIG_DATATYPES[data_type] for name, data_type in config.given_outputs
         }
         self._ragged = frozenset(i.name for i in config.input if i.allow_ragged_batch and config.batching)
         self._batch_inputs = config.batch_input
@@ -43,7 +43,7 @@ class BatchLayout:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """All outputs that the configuration declares."""
+        """All outputs that the configuration declares, and the states of sequences."""
         return tuple(self._datatypes)
 
     def gather(self, requests: Sequence[InferenceRequest]) -> dict[str, Array]:

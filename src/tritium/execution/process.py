@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from tritium.core.interfaces import Batch, ModelAccess, WorkerUsage
+from tritium.core.interfaces import Batch, ModelAccess, ModelInstance, WorkerUsage
 from tritium.errors import (
     DeadlineExceededError,
     TritiumError,
@@ -63,6 +63,7 @@ class ProcessInstance:
     Args:
         on_available: called on the loop when the instance can take work again.
         on_broken: called when a crash opened the breaker, with the reason.
+        on_lost: called when a worker that served has ended, before what it held is answered.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class ProcessInstance:
         *,
         on_available: Callable[[], None],
         on_broken: Callable[[TritiumError], None],
+        on_lost: Callable[[ModelInstance], None],
         codec: WireCodec,
         models: ModelAccess,
         role: CallRole,
@@ -86,6 +88,7 @@ class ProcessInstance:
         self._breaker = restarts.breaker
         self._on_available = on_available
         self._on_broken = on_broken
+        self._on_lost = on_lost
         self._codec = codec
         self._models = models
         self._role = role
@@ -272,6 +275,7 @@ class ProcessInstance:
         await finalize(worker)
         if self._calls is not None:
             self._calls.end()
+        self._on_lost(self)
         self._restarts.recycled()
         await self._come_back(0.0)
 
@@ -279,6 +283,8 @@ class ProcessInstance:
 
     def _on_end(self, end: WorkerEnd) -> None:
         text = f"worker of '{self.name}' died while it ran this request: it {end.text}"
+        if self._plan.stateful:
+            text += "; the state of its sequence is lost: start it anew, with the START flag"
         self._lose(end, WorkerDiedError(text), self._plan.retry)
 
     def _on_bad(self, end: WorkerEnd) -> None:
@@ -305,6 +311,7 @@ class ProcessInstance:
         logger.error("worker of '%s' %s; restart in %.2f s", self.name, end.log_text, delay_s)
         if self._calls is not None:
             self._calls.end()
+        self._on_lost(self)
         self._flights.crash(self._to_blame(worker), error, retry=retry)
         self._refuse_if_broken()
         self._plan_restart(self._come_back_after(worker, delay_s))
@@ -316,7 +323,7 @@ class ProcessInstance:
 
     def _to_blame(self, worker: Worker) -> int | None:
         """The batch that ran when the worker ended; None for all that it held."""
-        if self.side_by_side:
+        if self.side_by_side or self._plan.stateful:
             return None
         return worker.board.current() if worker.board is not None else self._flights.oldest
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tritium.core.interfaces import ModelAccess, WorkerUsage
+from tritium.core.interfaces import ModelAccess, ModelInstance, WorkerUsage
 from tritium.errors import TritiumError
 from tritium.execution.call_role import CallRole
 from tritium.execution.cores import core_shares
@@ -27,6 +27,7 @@ class _Owner:
 
     on_available: Callable[[], None] = lambda: None
     on_broken: Callable[[TritiumError], None] = lambda error: None
+    on_lost: Callable[[ModelInstance], None] = lambda instance: None
 
 
 class WorkerGroup:
@@ -50,6 +51,7 @@ class WorkerGroup:
             self._restarts,
             on_available=lambda: self._owner.on_available(),
             on_broken=self._broken,
+            on_lost=lambda instance: self._owner.on_lost(instance),
             codec=self._codec,
             models=self._models,
             role=self._role,
@@ -84,9 +86,15 @@ class WorkerGroup:
             if result is not None:
                 raise result
 
-    def attach(self, on_available: Callable[[], None], on_broken: Callable[[TritiumError], None]) -> None:
-        """Tell a scheduler when an instance can work again, and when none will for a while."""
-        self._owner = _Owner(on_available, on_broken)
+    def attach(
+        self,
+        on_available: Callable[[], None],
+        on_broken: Callable[[TritiumError], None],
+        on_lost: Callable[[ModelInstance], None] = lambda instance: None,
+    ) -> None:
+        """Tell a scheduler when an instance can work again, when none will for a while, and when one's worker
+        ended, whatever becomes of it."""
+        self._owner = _Owner(on_available, on_broken, on_lost)
 
     async def abandon(self) -> None:
         """End every process at once."""

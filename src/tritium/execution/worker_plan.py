@@ -21,6 +21,7 @@ class WorkerPlan:
     execution_timeout_s: float | None = None
     retry: Retry = Retry.NEIGHBOURS
     recycle: RecycleLimits | None = None
+    stateful: bool = False  # its requests need what earlier ones left in the same process
     load_timeout_s: float | None = None
     in_order: bool = (
         False  # requests run one by one as they came, so nothing is lost by taking some in advance

@@ -57,7 +57,10 @@ def model_config(model: Model) -> bytes:
 
 def statistics(models: Iterable[Model]) -> bytes:
     """ModelStatisticsResponse."""
-    return _from_document("ModelStatisticsResponse", documents.statistics(models))
+    message = _MESSAGES.ModelStatisticsResponse()
+    # What Triton's message has no room for (batch_release) is in HTTP's answer and in the metrics.
+    json_format.ParseDict(dict(documents.statistics(models)), message, ignore_unknown_fields=True)
+    return bytes(message.SerializeToString())
 
 
 def index(entries: Iterable[IndexEntry]) -> bytes:

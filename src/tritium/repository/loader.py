@@ -38,9 +38,8 @@ from tritium.repository.prepare import (
 from tritium.repository.scan import ModelEntry
 from tritium.repository.warmup import warm_up
 from tritium.repository.worker_parameters import plan_for, refuse_in_threads
-from tritium.scheduling.choice import scheduling_of
+from tritium.scheduling.choice import Scheduling, scheduling_of
 from tritium.scheduling.rate_limiter import RateLimiter, limited_instances
-from tritium.scheduling.runner import BatchRunner
 
 _INSTALLS = 8  # environments that are made at the same time
 
@@ -157,16 +156,9 @@ class ModelLoader:
                     limited.close()
                 await asyncio.gather(*(instance.stop() for instance in instances))
                 raise result
-        scheduling = scheduling_of(config, self._options.max_queue_size)
+        scheduling = self._scheduling(prepared, len(instances))
         statistics = scheduling.statistics
-        runner = BatchRunner(
-            scheduling.policy,
-            instances,
-            statistics,
-            output_reshape=output_reshape(config),
-            order=scheduling.order,
-            limited=limited,
-        )
+        runner = scheduling.runner(instances, output_reshape(config), limited)
         fingerprint = await self._fingerprint(entry, version, config)
         return Model(
             config,
@@ -200,24 +192,16 @@ class ModelLoader:
             if self._options.terminal:  # one reads from it, and may take its time there
                 names, plan = names[:1], replace(plan, execution_timeout_s=None)
             limited = limited_instances(self._limiter, config)
-            await group.start(plan, names, [output.name for output in config.output])
+            await group.start(plan, names, [name for name, _ in config.given_outputs])
         except BaseException:
             if limited is not None:
                 limited.close()
             await group.abandon()
             raise
-        scheduling = scheduling_of(config, self._options.max_queue_size)
+        scheduling = self._scheduling(prepared, len(group.instances))
         statistics = scheduling.statistics
-        runner = BatchRunner(
-            scheduling.policy,
-            group.instances,
-            statistics,
-            output_reshape=output_reshape(config),
-            order=scheduling.order,
-            limited=limited,
-            unavailable=group.refusal,
-        )
-        group.attach(runner.wake, runner.fail_pending)
+        runner = scheduling.runner(group.instances, output_reshape(config), limited, group.refusal)
+        group.attach(runner.wake, runner.fail_pending, runner.lost)
         fingerprint = await self._fingerprint(entry, version, config)
         return Model(
             config,
@@ -231,6 +215,14 @@ class ModelLoader:
             usage=group.usage,
             asked=group.asked,
             fingerprint=fingerprint,
+        )
+
+    def _scheduling(self, prepared: Prepared, instances: int) -> Scheduling:
+        return scheduling_of(
+            prepared.config,
+            self._options.max_queue_size,
+            instances=instances,
+            initial_states=prepared.initial_states,
         )
 
     async def _worker_plan(

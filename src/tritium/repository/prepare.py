@@ -14,12 +14,14 @@ from tritium.backends.registry import backend_named
 from tritium.config.autocomplete import can_batch, merge
 from tritium.config.cpu_fallback import on_cpu
 from tritium.config.defaults import normalize, with_name
+from tritium.config.initial_states import read_initial_states
 from tritium.config.labels import check_files
 from tritium.config.pbtxt import config_from_json, read_config
 from tritium.config.platforms import complete_backend, fill_platform, version_entries
 from tritium.config.unsupported import PYTHON_RUNTIME, check_supported
 from tritium.config.validate import EXECUTION_PARAMETER, check, check_file_names
 from tritium.core.model_config import ModelConfig, ModelParameter
+from tritium.core.tensor import Tensor
 from tritium.environments.python import check_sent
 from tritium.errors import ConfigError, InvalidArgumentError, TritiumError
 from tritium.repository.scan import ModelEntry
@@ -62,6 +64,7 @@ class Prepared:
 
     config: ModelConfig
     labels: Mapping[str, tuple[str, ...]]
+    initial_states: Mapping[str, Tensor] = field(default_factory=dict)  # of sequences, by input name
 
 
 def draft(entry: ModelEntry, options: PrepareOptions) -> Draft:
@@ -207,7 +210,9 @@ def finish(entry: ModelEntry, config: ModelConfig, options: PrepareOptions) -> P
     config = normalize(config, default_instance_count=count)
     check(config)
     check_supported(config)
-    return Prepared(config, check_files(config, entry.directory))
+    return Prepared(
+        config, check_files(config, entry.directory), read_initial_states(config, entry.directory)
+    )
 
 
 def _check_execution(config: ModelConfig, backend: Backend | None) -> None:

@@ -36,8 +36,16 @@ def plan_for(plan: WorkerPlan, config: ModelConfig, execution_timeout_s: float |
             None if requests is None else max(1, round(requests)),
             None if megabytes is None else round(megabytes * 2**20),
         )
+    stateful = config.sequence_batching is not None
+    if stateful and recycle is not None:
+        given = RECYCLE_REQUESTS_PARAMETER if requests is not None else RECYCLE_SIZE_PARAMETER
+        raise ConfigError(
+            f"parameter '{given}' of {config.name}: a worker of a model with sequence_batching keeps state "
+            "between requests, which would be lost with it; remove the parameter"
+        )
     return replace(
         plan,
+        stateful=stateful,
         execution_timeout_s=execution_timeout_s if timeout_s is None else timeout_s,
         retry=_retry(config),
         recycle=recycle,

@@ -50,6 +50,11 @@ class ResponseOrder:
         if final:
             self._next()
 
+    def end(self, request: InferenceRequest) -> None:
+        """``request``, if it has a turn, runs no more, and whoever waits for it has been told."""
+        if id(request) in self._by_request:
+            self.send(request, InferenceResponse(empty=True), True)
+
     def _next(self) -> None:
         """The oldest request has its answer: let go what the next ones have."""
         while True:

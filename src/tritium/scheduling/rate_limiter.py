@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tritium.core.interfaces import ModelInstance
-from tritium.core.model_config import ModelConfig, RateLimiterResource
-from tritium.errors import InvalidArgumentError
+from tritium.core.model_config import ModelConfig, ModelInstanceGroup, RateLimiterResource
+from tritium.core.model_config import RateLimiter as RateLimits
+from tritium.errors import ConfigError, InvalidArgumentError
 
 
 @dataclass(slots=True, eq=False)
@@ -190,17 +191,28 @@ def limited_instances(limiter: RateLimiter | None, config: ModelConfig) -> Limit
 
     Raises:
         InvalidArgumentError: one of them could never run.
+        ConfigError: the model has sequences.
     """
     claims: dict[str, Claim] = {}
     if limiter is None:
         return None
+    if config.sequence_batching is not None and any(_limits(group) for group in config.instance_group):
+        raise ConfigError(
+            f"model '{config.name}' has sequence_batching and rate_limiter, which this version of tritium "
+            "does not support together; remove instance_group.rate_limiter"
+        )
     try:
         for group in config.instance_group:
-            limits = group.rate_limiter
-            if limits is not None and limits.resources:
+            limits = _limits(group)
+            if limits is not None:
                 for index in range(group.count):
                     claims[f"{group.name}_{index}"] = limiter.register(limits.resources, limits.priority)
     except InvalidArgumentError:
         LimitedInstances(limiter, claims).close()
         raise
     return LimitedInstances(limiter, claims) if claims else None
+
+
+def _limits(group: ModelInstanceGroup) -> RateLimits | None:
+    limits = group.rate_limiter
+    return limits if limits is not None and limits.resources else None

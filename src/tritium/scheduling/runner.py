@@ -83,6 +83,9 @@ class BatchRunner:
             self._dispatch_scheduled = True
             self._loop.call_soon(self._dispatch)
 
+    def lost(self, instance: ModelInstance) -> None:
+        """The worker of ``instance`` ended: nothing of its requests was kept there."""
+
     @property
     def pending(self) -> int:
         """Requests that wait."""
@@ -191,12 +194,15 @@ class BatchRunner:
         """Answer the requests that have no answer yet, and queue again those that the model gave back."""
         for place, request in enumerate(batch.requests):
             if place in outcome.again:
-                try:
-                    self._policy.add(request, now_ns // 1000)
-                except TritiumError as error:
-                    self._sent(request, InferenceResponse(error=error), True)
+                self._queue_again(request, now_ns)
             elif place not in outcome.delivered:
                 self._sent(request, outcome.responses[place], True)
+
+    def _queue_again(self, request: InferenceRequest, now_ns: int) -> None:
+        try:
+            self._policy.add(request, now_ns // 1000)
+        except TritiumError as error:
+            self._sent(request, InferenceResponse(error=error), True)
 
     def _refuse_late(self) -> None:
         """Answer what has waited longer than it may."""
@@ -208,6 +214,7 @@ class BatchRunner:
         """Answer a request that left the queue without running."""
         self._statistics.record_failure(FailureReason.REJECTED, self._now_ns() - request.arrival_ns)
         request.stream.fail(error)
+        self._end_turn(request)
 
     def _report_cancelled(self) -> None:
         cancelled = self._policy.take_cancelled()
@@ -216,7 +223,13 @@ class BatchRunner:
         now_ns = self._now_ns()
         for request in cancelled:
             self._statistics.record_failure(FailureReason.CANCELED, now_ns - request.arrival_ns)
+            self._end_turn(request)
         self._note_drained()
+
+    def _end_turn(self, request: InferenceRequest) -> None:
+        """``request``, which may have run before, runs no more."""
+        if self._order is not None:
+            self._order.end(request)
 
     def _note_drained(self) -> None:
         if self._stopping and not self.busy:

@@ -12,6 +12,7 @@ from tritium.core.model_config import (
     ModelInput,
     ModelOutput,
     SequenceBatching,
+    SequenceControl,
     SequenceControlInput,
     SequenceState,
     TensorReshape,
@@ -125,20 +126,49 @@ def test_a_reshape_is_what_the_model_sees() -> None:
     assert "write reshape { shape }: [ 3, -1 ]" in refusal(config(input=(wrong,)))
 
 
+def sequences(start: SequenceControl, state: SequenceState) -> SequenceBatching:
+    return SequenceBatching(control_input=(SequenceControlInput("start", (start,)),), state=(state,))
+
+
+START = SequenceControl(fp32_false_true=(0.0, 1.0))
+STATE = SequenceState("state", "new", FP32, (3,))
+SEQUENCES = ModelDescription(
+    tuple(TensorSpec(name, FP32, (-1, 3)) for name in ("x", "start", "state", "sizes")),
+    (*BATCHES.outputs, TensorSpec("new", FP32, (-1, 3))),
+)
+
+
 def test_inputs_that_the_server_makes_need_not_be_configured() -> None:
-    names = ("x", "start", "state", "sizes")
-    description = ModelDescription(tuple(TensorSpec(name, FP32, (-1, 3)) for name in names), BATCHES.outputs)
-    sequence = SequenceBatching(
-        control_input=(SequenceControlInput(name="start"),), state=(SequenceState(input_name="state"),)
-    )
-    check(
-        config(
-            (3,),
-            sequence_batching=sequence,
-            batch_input=(BatchInput(target_name=("sizes",), data_type=FP32),),
+    made = BatchInput(target_name=("sizes",), data_type=FP32)
+    check(config((3,), sequence_batching=sequences(START, STATE), batch_input=(made,)), SEQUENCES)
+
+
+@pytest.mark.parametrize(
+    ("batching", "cause"),
+    [
+        (
+            sequences(SequenceControl(int32_false_true=(0, 1)), STATE),
+            "'start': 1/model.onnx has TYPE_FP32 there but the configuration says TYPE_INT32",
         ),
-        description,
+        (
+            SequenceBatching(control_input=(SequenceControlInput("begin", (START,)),)),
+            "control CONTROL_SEQUENCE_START 'begin': 1/model.onnx has no tensor of this name",
+        ),
+        (
+            sequences(START, SequenceState("state", "newest", FP32, (3,))),
+            "state 'state', output 'newest': 1/model.onnx has no tensor of this name",
+        ),
+        (
+            sequences(START, SequenceState("state", "new", "TYPE_INT64", (3,))),
+            "state 'state', input: 1/model.onnx has TYPE_FP32 there but the configuration says TYPE_INT64",
+        ),
+    ],
+)
+def test_controls_and_states_are_tensors_of_the_model(batching: SequenceBatching, cause: str) -> None:
+    given = config(
+        (3,), sequence_batching=batching, batch_input=(BatchInput(target_name=("sizes",), data_type=FP32),)
     )
+    assert cause in refusal(given, SEQUENCES)
 
 
 RAGGED = ModelInput(name="x", data_type=FP32, dims=(-1, 2), allow_ragged_batch=True)

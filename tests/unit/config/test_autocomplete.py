@@ -11,6 +11,8 @@ from tritium.core.model_config import (
     ModelInput,
     ModelOutput,
     SequenceBatching,
+    SequenceControlInput,
+    SequenceState,
     TensorReshape,
 )
 from tritium.core.model_description import TensorSpec
@@ -68,6 +70,17 @@ def test_the_file_wins() -> None:
     assert done.config.input == given.input
     assert done.config.output == (ModelOutput("y", "TYPE_INT64", dims=(10,)),)
     assert done.config.dynamic_batching is None
+
+
+def test_what_the_server_makes_or_keeps_for_sequences_is_not_among_inputs_and_outputs() -> None:
+    batching = SequenceBatching(
+        control_input=(SequenceControlInput("start"),), state=(SequenceState("state_in", "state_out"),)
+    )
+    made = [TensorSpec(name, "TYPE_FP32", (-1, 1)) for name in ("start", "state_in")]
+    kept = TensorSpec("state_out", "TYPE_FP32", (-1, 1))
+    done = merged(ModelConfig(sequence_batching=batching), (*made, X), (Y, kept)).config
+    assert [tensor.name for tensor in done.input] == ["x"]
+    assert [tensor.name for tensor in done.output] == ["y"]
 
 
 def test_nothing_is_done_where_inputs_and_outputs_are_given() -> None:

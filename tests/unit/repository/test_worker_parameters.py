@@ -58,6 +58,20 @@ def test_nothing_of_a_stateful_model_is_run_again() -> None:
         plan_for(PLAN, asks, None)
 
 
+@pytest.mark.parametrize("name", ["TRITIUM_RECYCLE_AFTER_REQUESTS", "TRITIUM_RECYCLE_ABOVE_MB"])
+def test_a_worker_of_a_stateful_model_is_not_replaced_because_it_served_enough(name: str) -> None:
+    given = echo_config("m", sequence_batching=SequenceBatching(), parameters={name: ModelParameter("5")})
+    with pytest.raises(
+        ConfigError, match=f"parameter '{name}' of m: a worker of a model with sequence_batching"
+    ):
+        plan_for(PLAN, given, None)
+
+
+def test_a_plan_says_whether_requests_need_what_earlier_ones_left() -> None:
+    assert plan_for(PLAN, echo_config("m", sequence_batching=SequenceBatching()), None).stateful
+    assert not plan_for(PLAN, echo_config("m"), None).stateful
+
+
 @pytest.mark.parametrize("value", ["", "x", "0", "-1", "nan", "inf", "1e10"])
 def test_a_limit_is_a_number_above_zero(value: str) -> None:
     with pytest.raises(ConfigError, match="greater than 0"):

@@ -74,3 +74,15 @@ def test_no_more_than_the_limit_is_on_its_way() -> None:
     order.send(a, response("a"), True)
     full.append(order.full)
     assert full == [False, True, True, False]
+
+
+def test_a_request_that_will_not_run_again_gives_up_its_turn() -> None:
+    order, answers = ResponseOrder(10), Answers()
+    a, b = requests(answers, 2)
+    order.begin([a, b])
+    order.send(b, response("b"), True)
+    a.stream.cancel()
+    order.end(a)
+    assert texts(answers) == ["b"]
+    order.end(a)
+    assert not order.full

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.builders import FakeInstance, echo_config
-from tritium.core.model_config import ModelConfig, ModelInstanceGroup
+from tritium.core.model_config import ModelConfig, ModelInstanceGroup, SequenceBatching
 from tritium.core.model_config import RateLimiter as RateLimits
 from tritium.core.model_config import RateLimiterResource as Resource
-from tritium.errors import InvalidArgumentError
+from tritium.errors import ConfigError, InvalidArgumentError
 from tritium.scheduling.rate_limiter import Claim, LimitedInstances, RateLimiter, limited_instances
 
 
@@ -203,3 +203,10 @@ def test_a_model_that_is_refused_leaves_no_claims_behind() -> None:
     model.close()
     one = limiter.register([Resource("R", global_=True, count=1)], 1)
     assert limiter.acquire(one), "nothing of the others is left"
+
+
+def test_sequences_and_the_rate_limiter_are_refused_together() -> None:
+    config = replace(limited_config(), sequence_batching=SequenceBatching())
+    with pytest.raises(ConfigError, match="has sequence_batching and rate_limiter"):
+        limited_instances(RateLimiter({"r": 1}), config)
+    assert limited_instances(None, config) is None

@@ -76,7 +76,9 @@ class Executor:
     def _part(self, request: InferenceRequest, response: Optional[InferenceResponse]) -> Part:
         if response is not None:
             return self._replies.part(response, request._requested)
-        again = request._release == RELEASE_RESCHEDULE
+        again = request._release == RELEASE_RESCHEDULE and (
+            request._sender is None or request._sender.close()
+        )
         return self._replies.state_part(frames.AGAIN if again else frames.OPEN)
 
     def _failed(self, batch: _Batch, error: Exception) -> List[Part]:
