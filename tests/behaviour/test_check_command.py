@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.models import write_onnx_model, write_python_model
+from tests.harness.models import write_chain, write_onnx_model, write_python_model
 
 TIMEOUT_S = 120.0
 
@@ -29,6 +29,20 @@ def test_models_of_both_executions_load_and_unload(tmp_path: Path) -> None:
         "ok   echo    versions 1,3  backend python",
     ]
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_ensemble_is_loaded_with_its_models_and_checked_against_them(tmp_path: Path) -> None:
+    write_python_model(tmp_path, "echo")
+    write_python_model(tmp_path, "numbers", inputs=[("IN", "INT32", [-1])])
+    write_chain(tmp_path, "good", "echo", "echo")
+    write_chain(tmp_path, "outer", "good", "echo")
+    write_chain(tmp_path, "wrong", "echo", "numbers")
+    write_chain(tmp_path, "lost", "nowhere")
+    done = check(str(tmp_path), "--load", "--json")
+    errors = {found["name"]: found["error"] for found in json.loads(done.stdout)["models"]}
+    assert [name for name, error in errors.items() if error is None] == ["echo", "good", "numbers", "outer"]
+    assert "inconsistent data type: TYPE_FP32 is inferred from model echo" in errors["wrong"]
+    assert errors["lost"] == "ensemble lost contains models that are not available or ambiguous: nowhere"
 
 
 def test_what_only_loading_shows_is_found_with_load(tmp_path: Path) -> None:
