@@ -62,7 +62,7 @@ def models_of(of: EnsembleRecipe, *models: Model) -> list[Model]:
 
 def built(of: EnsembleRecipe, *models: Model, cache: LocalCache | None = None) -> Model:
     async def main() -> Model:
-        return of.build(models, 3, cache)
+        return replace(of, cache=cache).build(models, 3)
 
     return asyncio.run(main())
 
