@@ -135,11 +135,15 @@ class EnsembleRecipe:
         if config.response_cache is None or not config.response_cache.enable:
             return
         for model in models:
-            if model.config.sequence_batching is not None or model.config.decoupled:
-                kind = "decoupled" if model.config.decoupled else "a model of sequences"
+            conflict = ""
+            if model.config.decoupled:
+                conflict = "'decoupled' transaction policy"
+            elif model.config.sequence_batching is not None:
+                conflict = "sequence batching scheduler"
+            if conflict:
                 raise EnsembleError(
-                    f"ensemble {self.name} has response_cache, but its model {model.config.name} is {kind}, "
-                    "whose responses cannot be kept; remove response_cache"
+                    f"Response Cache does not currently support model {self.name} with {conflict}, which its "
+                    f"model {model.config.name} has. Please disable the response cache."
                 )
 
     def _members(self, graph: StepGraph, models: Sequence[Model]) -> list[EnsembleMember]:

@@ -126,7 +126,9 @@ def test_what_has_sequences_or_streams_is_not_kept() -> None:
     stream = model(echo_config("a", model_transaction_policy=ModelTransactionPolicy(decoupled=True)))
     assert "support model e with 'decoupled' transaction policy" in refusal(cached, stream)
     sequences = model(echo_config("a", sequence_batching=SequenceBatching()))
-    assert "its model a has the sequence batching scheduler" in refusal(cached, sequences)
+    assert "support model e with sequence batching scheduler, which its model a has" in refusal(
+        cached, sequences
+    )
 
 
 def test_who_needs_whom_is_known_while_it_is_wanted() -> None:
