@@ -5,6 +5,7 @@ from __future__ import annotations
 AHEAD_NS = 300_000  # work handed over ahead of time: little, for what waits in a queue can still get company
 IN_ORDER_AHEAD_NS = 1_000_000  # where no request gets company, and one runs after the other as they came
 _MAX_AHEAD = 8
+_UNKNOWN = 4.0
 
 
 class InFlightWindow:
@@ -16,7 +17,7 @@ class InFlightWindow:
 
     def __init__(self, ahead_ns: int = AHEAD_NS) -> None:
         self._ahead_ns = ahead_ns
-        self._mean_ns = float(ahead_ns)
+        self._mean_ns = _UNKNOWN * float(ahead_ns)  # a few quick batches are no proof yet
         self.size = 1
 
     def note(self, elapsed_ns: int) -> None:

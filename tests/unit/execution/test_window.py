@@ -35,3 +35,8 @@ def test_a_slow_batch_closes_the_window_again() -> None:
     window = after(10_000)
     window.note(100_000_000)
     assert window.size == 1
+
+
+def test_one_quick_batch_is_no_proof_of_a_quick_model() -> None:
+    assert after(0, batches=1).size == 1
+    assert after(0, batches=20).size > 1

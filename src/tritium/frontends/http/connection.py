@@ -21,6 +21,7 @@ from tritium.protocol.json_codec import encode_error
 
 MAX_PIPELINED = 64
 SCRATCH_BYTES = 1 << 18
+LARGE_BYTES = 1 << 20  # bodies of which a few make a difference to the memory of the server
 _JOIN_BYTES = 32768  # replies up to this size leave in one buffer
 _LINGER_S = 2.0  # how long to read past a refusal, so that a client which is still sending gets to see it
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -52,6 +53,7 @@ class Shared:
         self.options = options
         self.now_s = now_s
         self.heads = HeadCache()
+        self.large_bodies = False  # some came since memory was last given back
         self.scratch = bytearray(SCRATCH_BYTES)
         self.view = memoryview(self.scratch)
 
@@ -140,6 +142,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._closing:
             return False
         exchange = Exchange(self, head, body)
+        if len(body) >= LARGE_BYTES:
+            self._shared.large_bodies = True
         self._clock.request = None
         if self._draining:
             exchange.keep_alive = False

@@ -8,6 +8,7 @@ import socket
 import time
 
 from tritium.errors import UnavailableError
+from tritium.execution.memory import trim
 from tritium.frontends.http.connection import HttpApplication, HttpConnection, Shared
 from tritium.options import HttpOptions
 
@@ -72,6 +73,9 @@ class HttpListener:
         now_s = time.monotonic()
         for connection in [*self._connections]:
             connection.sweep(now_s)
+        if self._shared.large_bodies and all(connection.idle for connection in self._connections):
+            self._shared.large_bodies = False
+            trim()
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
 
     def close(self) -> None:
