@@ -30,6 +30,8 @@ _NAP_S = 0.01
 _ANSWERS = 100
 _CONNECTIONS = 1000
 _IDLE_S = 10
+_CACHED_ELEMENTS = 256  # 1 KB
+_CACHE_CLIENTS = 32
 _NAPPERS = 100
 _FIRST_ID = 1 << 40  # far from the ids that perf_analyzer makes up
 
@@ -156,6 +158,25 @@ def sequences(bench: Bench) -> list[Row]:
     return [throughput_row(what, mine, other, Bar(1.5, "x"))]
 
 
+def cached(bench: Bench) -> list[Row]:
+    """A ``model.py`` that answers 1 KB, from the local cache against running it, by clients of little cost."""
+    repository = bench.repository("cached")
+    models.write_identity(repository, "computed", _CACHED_ELEMENTS)
+    models.write_identity(repository, "cached", _CACHED_ELEMENTS)
+    with (repository / "cached" / "config.pbtxt").open("a") as config:
+        config.write("response_cache { enable: true }\n")
+    data = np.arange(_CACHED_ELEMENTS, dtype=np.float32).reshape(1, -1)
+    with servers.tritium(repository, "--cache-config", "local,size=10000000") as server:
+
+        def window(model: str) -> Window:
+            request = infer_request(model, {"INPUT0": data}, data)
+            return loop_window(server, request, concurrency=_CACHE_CLIENTS, seconds=bench.seconds)
+
+        mine, other = turns(bench, lambda: window("cached"), lambda: window("computed"))
+    what = "model.py identity, 1 KB, c=32: throughput from the local cache against running it"
+    return [throughput_row(what, mine, other, Bar(3.0, "x"))]
+
+
 def _begin(server: servers.Server, model: str, ids: Iterable[int]) -> None:
     """Begin sequences, and leave them."""
     tensor = http.InferInput("INPUT0", [1, SMALL_ELEMENTS], "FP32")
@@ -174,4 +195,5 @@ PYTHON_SCENARIOS: Mapping[str, Scenario] = {
     "batched": batched,
     "worker": worker_start,
     "sequences": sequences,
+    "cached": cached,
 }
