@@ -159,7 +159,7 @@ def sequences(bench: Bench) -> list[Row]:
 
 
 def cached(bench: Bench) -> list[Row]:
-    """A ``model.py`` that answers 1 KB, from the local cache against running it, by clients of little cost."""
+    """A ``model.py`` that answers 1 KB, from the local cache against running it, by light clients."""
     repository = bench.repository("cached")
     models.write_identity(repository, "computed", _CACHED_ELEMENTS)
     models.write_identity(repository, "cached", _CACHED_ELEMENTS)
