@@ -15,7 +15,7 @@ from tritium.core.tensor import Buffer
 from tritium.frontends.http.body import RequestBody
 from tritium.frontends.http.exchange import Exchange, HttpRefusal
 from tritium.frontends.http.head import HeadCache, RequestHead
-from tritium.frontends.http.repeated import MAX_BYTES, RepeatedRequest, new_buffer
+from tritium.frontends.http.repeated import MAX_BYTES, MIN_BYTES, RepeatedRequest, new_buffer
 from tritium.options import HttpOptions
 
 MAX_TARGET_BYTES = 8192
@@ -130,7 +130,7 @@ class RequestParser:
         target = new_buffer(length)
         target[: size - start] = view[start:size]
         self._go_direct(head, target, size - start)
-        if self._heads.find(raw) is head and length <= MAX_BYTES:
+        if MIN_BYTES <= length <= MAX_BYTES and self._heads.find(raw) is head:
             self._repeated = RepeatedRequest(raw, head)
         return size
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tritium.frontends.http.head import RequestHead
 
+MIN_BYTES = 1 << 18  # smaller requests come in one read anyway
 MAX_BYTES = 1 << 24  # larger requests take much longer than a copy of their first piece
 
 

@@ -144,11 +144,11 @@ def test_a_long_body_does_not_pass_through_the_scratch_buffer() -> None:
     assert client.requests[1] == KNOWN[GET]
 
 
-LARGE = b"POST /large HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
+LARGE = b"POST /large HTTP/1.1\r\nContent-Length: 300000\r\n\r\n"
 
 
 def test_a_large_request_that_is_repeated_is_received_into_one_buffer() -> None:
-    client, bodies = Client(), [bytes([turn]) * 100_000 for turn in range(3)]
+    client, bodies = Client(), [bytes([turn]) * 300_000 for turn in range(3)]
     client.send(LARGE + bodies[0])
     for body in bodies[1:]:
         assert client.parser.direct
@@ -158,10 +158,10 @@ def test_a_large_request_that_is_repeated_is_received_into_one_buffer() -> None:
     assert client.planned == 1
 
 
-@pytest.mark.parametrize("other", [*KNOWN, LARGE.replace(b"large", b"small") + bytes(100_000)])
+@pytest.mark.parametrize("other", [*KNOWN, LARGE.replace(b"large", b"small") + bytes(300_000)])
 @pytest.mark.parametrize("cut", [1, 20, len(LARGE) + 1])
 def test_after_a_large_request_any_other_may_come_in_any_pieces(other: bytes, cut: int) -> None:
-    client, large = Client(), LARGE + bytes(100_000)
+    client, large = Client(), LARGE + bytes(300_000)
     client.send(large, other[:cut], other[cut:], large, large[:cut], large[cut:] + other)
     alone = Client()
     alone.send(large, other, large, large, other)
@@ -171,14 +171,20 @@ def test_after_a_large_request_any_other_may_come_in_any_pieces(other: bytes, cu
 
 def test_what_follows_a_large_request_may_be_refused() -> None:
     client = Client()
-    client.send(LARGE + bytes(100_000))
+    client.send(LARGE + bytes(300_000))
     with pytest.raises(HttpRefusal):
         client.send(b"nonsense\r\n\r\n")
 
 
+def test_a_small_request_that_came_in_pieces_is_not_expected_again() -> None:
+    client = Client()
+    client.send(POST[:-5], POST[-5:])
+    assert not client.parser.direct
+
+
 def test_no_memory_is_held_for_a_request_that_may_come() -> None:
     client = Client()
-    client.send(LARGE + bytes(100_000))
+    client.send(LARGE + bytes(300_000))
     held = client.parser.space()
     assert client.parser.space() is held
     client.parser.rest()
