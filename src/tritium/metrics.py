@@ -13,7 +13,9 @@ from tritium.core.statistics import ModelStatistics
 
 CONTENT_TYPE = b"text/plain; charset=utf-8"
 
-_COUNTERS: Sequence[tuple[str, str, Callable[[ModelStatistics], int]]] = (
+Counters = Sequence[tuple[str, str, Callable[[ModelStatistics], int]]]  # name, help, value
+
+_COUNTERS: Counters = (
     (
         "nv_inference_count",
         "Number of inferences performed (does not include cached requests)",
@@ -52,7 +54,7 @@ _COUNTERS: Sequence[tuple[str, str, Callable[[ModelStatistics], int]]] = (
 )
 
 
-_CACHE_COUNTERS: Sequence[tuple[str, str, Callable[[ModelStatistics], int]]] = (
+_CACHE_COUNTERS: Counters = (
     (
         "nv_cache_num_hits_per_model",
         "Number of cache hits per model",
@@ -93,9 +95,7 @@ def prometheus_text(
     for m in models:
         for reason, count in m.statistics.failures.items():
             lines.append(f"{name}{{{_labels(m, reason=reason.value)}}} {count}")
-    for name, help_text, value in _COUNTERS:
-        lines += _family(name, "counter", help_text)
-        lines += [f"{name}{{{_labels(m)}}} {value(m.statistics)}" for m in models]
+    lines += _counter_lines(_COUNTERS, models)
     name = "nv_inference_pending_request_count"
     lines += _family(name, "gauge", "Instantaneous number of pending requests awaiting execution per-model.")
     lines += [f"{name}{{{_labels(m)}}} {m.scheduler.pending}" for m in models]
@@ -118,12 +118,15 @@ def prometheus_text(
     return ("\n".join(lines) + "\n").encode()
 
 
+def _counter_lines(counters: Counters, models: Sequence[Model]) -> Iterator[str]:
+    for name, help_text, value in counters:
+        yield from _family(name, "counter", help_text)
+        yield from (f"{name}{{{_labels(m)}}} {value(m.statistics)}" for m in models)
+
+
 def _cache_lines(models: Sequence[Model], cache: ResponseCache) -> Iterator[str]:
     """Per model that may use the cache, and of the cache as a whole what it knows."""
-    cached = [m for m in models if m.config.response_cache is not None and m.config.response_cache.enable]
-    for name, help_text, value in _CACHE_COUNTERS:
-        yield from _family(name, "counter", help_text)
-        yield from (f"{name}{{{_labels(m)}}} {value(m.statistics)}" for m in cached)
+    yield from _counter_lines(_CACHE_COUNTERS, [m for m in models if m.config.caches_responses])
     counts = cache.counts
     gauges: Sequence[tuple[str, str, float | None]] = (
         ("nv_cache_util", "Cache utilization [0.0 - 1.0]", cache.utilisation),

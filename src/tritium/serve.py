@@ -77,6 +77,7 @@ class Service:
         self._options = options
         self._report = report
         self._launcher = Launcher()
+        self._cache: ResponseCache | None = None
         self._listeners: list[HttpListener | GrpcListener] = []
         self._endpoints: dict[str, Endpoint] = {}
         self._stop = asyncio.Event()
@@ -96,12 +97,14 @@ class Service:
             self._report(str(error))
             return 1
         finally:
+            if self._cache is not None:
+                await self._cache.close()
             self._launcher.close()
 
     async def _serve(self) -> int:
         options = self._options
         peers = Peers()
-        cache = make_cache(options.cache_config)
+        self._cache = cache = make_cache(options.cache_config)
         if cache is not None:
             await cache.open()
         manager = make_manager(options, self._launcher, peers, cache)
@@ -232,8 +235,6 @@ class Service:
             listener.abort()
         logger.info("All requests are answered, unloading models")
         await manager.stop()
-        if server.cache is not None:
-            await server.cache.close()
         timeout.cancel()
         return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -61,13 +62,10 @@ class Entry:
         except (msgspec.DecodeError, KeyError) as error:
             raise InternalError(f"an entry of the response cache is damaged: {error}") from error
         for tensor in tensors:
-            size = tensor.datatype.itemsize
-            count = 1
-            for dimension in tensor.shape:
-                count *= dimension
-            if size and count * size != len(tensor.buffer):
+            size, expected = tensor.datatype.itemsize, math.prod(tensor.shape) * tensor.datatype.itemsize
+            if min(tensor.shape, default=0) < 0 or (size and expected != len(tensor.buffer)):
                 raise InternalError(
-                    f"an entry of the response cache is damaged: output '{tensor.name}' has "
-                    f"{len(tensor.buffer)} bytes, expected {count * size}"
+                    f"an entry of the response cache is damaged: output '{tensor.name}' has shape "
+                    f"{list(tensor.shape)} and {len(tensor.buffer)} bytes"
                 )
         return cls(tensors, parameters)

@@ -18,7 +18,7 @@ def behind_cache(
     fingerprint: bytes,
 ) -> Scheduler:
     """``scheduler``, behind the server's cache if there is one and the model's responses may be kept."""
-    if cache is None or config.response_cache is None or not config.response_cache.enable:
+    if cache is None or not config.caches_responses:
         return scheduler
     keys = KeyMaker(fingerprint, frozenset(output.name for output in config.output))
     return CachedScheduler(scheduler, cache, keys, statistics)

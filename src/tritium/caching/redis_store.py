@@ -16,9 +16,7 @@ from tritium.errors import InternalError, UnavailableError, UnsupportedError
 logger = logging.getLogger("tritium.caching")
 
 _PREFIX = b"tritium:"
-_PAUSE_NS = (
-    1_000_000_000  # after a failure nothing is asked for so long: requests do not wait for a dead store
-)
+_PAUSE_NS = 1_000_000_000  # how long nothing is asked after a failure: no request waits for a dead store
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def _file_names(config: ModelConfig) -> Iterator[tuple[str, str]]:
 
 
 def _check_cache(config: ModelConfig) -> None:
-    if config.response_cache is None or not config.response_cache.enable:
+    if not config.caches_responses:
         return
     conflict = ""
     if config.sequence_batching is not None:

@@ -324,6 +324,11 @@ class ModelConfig:
         return tuple(given.items())
 
     @property
+    def caches_responses(self) -> bool:
+        """Whether responses may be kept, where the server has a cache."""
+        return self.response_cache is not None and self.response_cache.enable
+
+    @property
     def decoupled(self) -> bool:
         """Whether a request may have no response, or many."""
         return self.model_transaction_policy is not None and self.model_transaction_policy.decoupled

@@ -132,7 +132,7 @@ class EnsembleRecipe:
 
     def _check_cache(self, config: ModelConfig, models: Sequence[Model]) -> None:
         """An ensemble's responses may be kept if those of its models could be."""
-        if config.response_cache is None or not config.response_cache.enable:
+        if not config.caches_responses:
             return
         for model in models:
             conflict = ""

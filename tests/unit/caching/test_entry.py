@@ -62,6 +62,7 @@ def test_the_size_counts_the_bytes() -> None:
         msgspec.msgpack.encode([[["OUT", "FP99", [1], b"1234"]], None]),
         msgspec.msgpack.encode([[["OUT", "FP32", [2], b"1234"]], None]),
         msgspec.msgpack.encode([[["OUT", "FP32", [-1], b"1234"]], None]),
+        msgspec.msgpack.encode([[["OUT", "FP32", [-1, -1], b"1234"]], None]),
         msgspec.msgpack.encode([[["OUT", "FP32", [1], "1234"]], None]),
     ],
 )
