@@ -15,6 +15,7 @@ from tritium.core.response import InferenceResponse
 from tritium.errors import ModelExecutionError, TritiumError
 from tritium.execution.batch_layout import BatchLayout
 from tritium.execution.completions import Completions
+from tritium.execution.priority import put_loop_first
 from tritium.execution.window import InFlightWindow
 
 logger = logging.getLogger("tritium.execution")
@@ -51,6 +52,7 @@ class ThreadInstance:
             TritiumError: it cannot be loaded.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        put_loop_first()
         self._thread.start()
         await self._opened
         self.capacity = self._window.size
