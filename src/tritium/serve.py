@@ -18,6 +18,7 @@ from tritium.caching.settings import make_cache
 from tritium.errors import TritiumError, UnavailableError
 from tritium.execution.launcher import Launcher
 from tritium.execution.memory import settle
+from tritium.execution.priority import put_loop_first
 from tritium.frontends.grpc.front_end import make_listener
 from tritium.frontends.grpc.listener import GrpcListener
 from tritium.frontends.http.handlers import make_api
@@ -85,6 +86,7 @@ class Service:
 
     async def run(self) -> int:
         """Serve; see ``run`` of the module."""
+        put_loop_first()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)

@@ -15,7 +15,6 @@ from tritium.core.response import InferenceResponse
 from tritium.errors import ModelExecutionError, TritiumError
 from tritium.execution.batch_layout import BatchLayout
 from tritium.execution.completions import Completions
-from tritium.execution.priority import put_loop_first
 from tritium.execution.window import InFlightWindow
 
 logger = logging.getLogger("tritium.execution")
@@ -52,7 +51,6 @@ class ThreadInstance:
             TritiumError: it cannot be loaded.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        put_loop_first()
         self._thread.start()
         await self._opened
         self.capacity = self._window.size
