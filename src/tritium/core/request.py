@@ -43,7 +43,7 @@ class InferenceRequest:
     timeout_us: int = 0
     batch_size: int = 1
     arrival_ns: int = 0
-    form: object = None  # the same object for requests that differ in ids and the bytes of tensors only
+    form: object = None  # the same object for requests whose tensors differ in their bytes only
     observer: ExecutionObserver | None = None
 
     @property

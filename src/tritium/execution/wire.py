@@ -34,12 +34,21 @@ class CallForm:
     meta: dict[str, Any]
 
 
+class _Meta(msgspec.Struct, omit_defaults=True):
+    id: str = ""
+    parameters: dict[str, Any] | None = None
+    correlation_id: int | str = 0
+    flags: int = 0
+    timeout_us: int = 0
+    priority: int = 0
+
+
 class WireCodec:
     """Remembers what the forms of requests and responses look like in bytes."""
 
     def __init__(self) -> None:
         self._declared_outputs: tuple[str, ...] = ()
-        self._forms: dict[object, tuple[bytes, bytes, bool]] = {}
+        self._forms: dict[object, tuple[bytes, bool]] = {}
         self._parsed: dict[bytes, list[TensorSpec]] = {}
         self._calls: dict[tuple[bytes, bytes], CallForm] = {}
         self._replies: dict[tuple[TensorSpec, ...], bytes] = {}
@@ -53,20 +62,19 @@ class WireCodec:
         known = self._forms.get(request.form) if request.form is not None else None
         if known is None:
             known = self._remember(request)
-        spec, meta, large = known
-        if request.id:
-            meta = _meta(request, request.id)
+        spec, large = known
+        meta = _meta(request)
         if not large:
             return spec, meta, (), [tensor.buffer for tensor in request.inputs], slot
         places, inline = _place(request.inputs, worker)
         return spec, meta, places, inline, slot
 
-    def _remember(self, request: InferenceRequest) -> tuple[bytes, bytes, bool]:
-        """Spec, meta without id, whether there are large tensors; kept if the request has a form."""
+    def _remember(self, request: InferenceRequest) -> tuple[bytes, bool]:
+        """Spec, and whether there are large tensors; kept if the request has a form."""
         tensors = [(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in request.inputs]
         spec = _encode((tensors, request.requested_outputs or self._declared_outputs))
         large = any(len(t.buffer) >= THRESHOLD_BYTES for t in request.inputs)
-        known = spec, _meta(request, ""), large
+        known = spec, large
         if request.form is not None:
             if len(self._forms) >= _CACHE_ENTRIES:
                 self._forms.clear()
@@ -209,19 +217,11 @@ def _tensors(
     return tensors
 
 
-def _meta(request: InferenceRequest, identity: str) -> bytes:
+def _meta(request: InferenceRequest) -> bytes:
     """What a model can see of a request beside its tensors; empty when it is all default."""
-    meta: dict[str, Any] = {}
-    if identity:
-        meta["id"] = identity
-    if request.parameters:
-        meta["parameters"] = request.parameters
-    if request.correlation_id:
-        meta["correlation_id"] = request.correlation_id
-    if request.flags:
-        meta["flags"] = request.flags
-    if request.timeout_us:
-        meta["timeout_us"] = request.timeout_us
-    if request.priority:
-        meta["priority"] = request.priority
-    return _encode(meta) if meta else b""
+    identity, parameters = request.id, request.parameters
+    correlation_id, flags = request.correlation_id, request.flags
+    timeout_us, priority = request.timeout_us, request.priority
+    if not (identity or correlation_id or flags or parameters or timeout_us or priority):
+        return b""
+    return _encode(_Meta(identity, parameters or None, correlation_id, flags, timeout_us, priority))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.message import DecodeError
 
 from tritium.config.messages import message_from_document
 from tritium.core.model import Model
@@ -30,7 +31,7 @@ def read(name: str, buffer: Buffer) -> Any:
     """
     try:
         return getattr(_MESSAGES, name).FromString(bytes(buffer))
-    except ValueError as error:  # protobuf's DecodeError is one
+    except DecodeError as error:
         raise unreadable(name) from error
 
 

@@ -6,29 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from tritium.core.model_config import ModelConfig
-from tritium.core.request import SEQUENCE_END, SEQUENCE_START, InferenceRequest
+from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.tensor import DATATYPES, Buffer, DataType, Tensor, encode_bytes
 from tritium.errors import InvalidArgumentError, TritiumError, UnsupportedError
 from tritium.protobuf_messages import service_messages
 from tritium.protocol.classification import classify
+from tritium.protocol.grpc_options import read_options, typed
 
 MAX_RANK = 64  # dimensions of a tensor; numpy's own limit
-MAX_CORRELATION_CHARS = 128
 _MESSAGES = service_messages()
 _LARGE_BYTES = 65536  # from here on raw tensors are cut out of the message instead of being copied twice
 _RAW_INPUT = 7  # the number of ModelInferRequest.raw_input_contents
 RAW_OUTPUT_TAG = b"\x32"  # ModelInferResponse.raw_output_contents: field 6, length-delimited
 _INFER_RESPONSE_TAG = b"\x12"  # ModelStreamInferResponse.infer_response: field 2, length-delimited
 _LENGTH_DELIMITED = 2
-_UINT64 = 2**64
-_EMPTY_FINAL = "triton_enable_empty_final_response"
-_RESERVED = (
-    "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting "
-    f"with 'triton_' are allowed: {_EMPTY_FINAL}"
-)
 _CONTENTS = {
     DataType.BOOL: "bool_contents",
     DataType.INT8: "int_contents",
@@ -87,33 +82,14 @@ class InferCall:
         request = InferenceRequest(message.model_name, [], stream, self.version, message.id)
         if message.parameters:
             self.readable = False
-            self._apply_parameters(message.parameters, request)
+            options = read_options(message.parameters)
             self.readable = True
+            options.apply(request)
+            self.wants_empty_final = options.wants_empty_final
         request.inputs = self._inputs(config.name)
         if message.outputs:
             request.requested_outputs = self._outputs()
         return request
-
-    def _apply_parameters(self, parameters: Mapping[str, Any], request: InferenceRequest) -> None:
-        for name, parameter in parameters.items():
-            kind = parameter.WhichOneof("parameter_choice")
-            if name == "sequence_id":
-                request.correlation_id = _sequence_id(parameter, kind)
-            elif name in ("sequence_start", "sequence_end"):
-                if _typed(name, parameter, kind, "bool_param"):
-                    request.flags |= SEQUENCE_START if name == "sequence_start" else SEQUENCE_END
-            elif name == "priority":
-                request.priority = _priority(parameter, kind)
-            elif name == "timeout":
-                request.timeout_us = max(0, _typed(name, parameter, kind, "int64_param"))
-            elif name == _EMPTY_FINAL:
-                self.wants_empty_final = _typed(name, parameter, kind, "bool_param")
-            elif name.startswith("triton_"):
-                raise InvalidArgumentError(_RESERVED)
-            elif kind in ("int64_param", "bool_param", "string_param", "double_param"):
-                request.parameters[name] = getattr(parameter, kind)
-            else:
-                raise _wrong_type(name, "int64_param, bool_param, or string_param")
 
     def _inputs(self, model: str) -> list[Tensor]:
         inputs = []
@@ -174,7 +150,7 @@ class InferCall:
             if "classification" in entry.parameters:
                 parameter = entry.parameters["classification"]
                 kind = parameter.WhichOneof("parameter_choice")
-                if count := _typed("classification", parameter, kind, "int64_param"):
+                if count := typed("classification", parameter, kind, "int64_param"):
                     self.classes[entry.name] = count
         return names
 
@@ -191,7 +167,7 @@ def read_infer_call(buffer: Buffer) -> InferCall:
             return InferCall(message, message.raw_input_contents)
         rest, raw = _cut_raw(memoryview(buffer).toreadonly())
         return InferCall(_MESSAGES.ModelInferRequest.FromString(rest), raw)
-    except (ValueError, IndexError) as error:  # protobuf's DecodeError is a ValueError
+    except (DecodeError, ValueError, IndexError) as error:
         raise unreadable("ModelInferRequest") from error
 
 
@@ -223,10 +199,10 @@ def _cut_raw(view: memoryview) -> tuple[bytes, list[memoryview]]:
     position, end = 0, len(view)
     while position < end:
         start = position
-        tag, position = _varint(view, position)
+        tag, position = decode_varint(view, position)
         if tag & 7 != _LENGTH_DELIMITED:
             raise ValueError("every field of the message is length-delimited")
-        size, position = _varint(view, position)
+        size, position = decode_varint(view, position)
         stop = position + size
         if stop > end:
             raise ValueError("the message ends inside a field")
@@ -238,8 +214,13 @@ def _cut_raw(view: memoryview) -> tuple[bytes, list[memoryview]]:
     return b"".join(rest), raw
 
 
-def _varint(view: memoryview, position: int) -> tuple[int, int]:
-    """A number of protobuf's wire format, and where it ends."""
+def decode_varint(view: memoryview, position: int) -> tuple[int, int]:
+    """A number of protobuf's wire format, and where it ends.
+
+    Raises:
+        IndexError: it is cut short.
+        ValueError: it is too long.
+    """
     value = shift = 0
     while True:
         byte = view[position]
@@ -271,36 +252,6 @@ def _typed_data(entry: Any, datatype: DataType, model: str) -> Buffer:
         return encode_bytes(array)
     wide = np.uint64 if wanted.startswith("uint") else np.int64 if wanted.startswith("int") else None
     return np.array(values, dtype=wide).astype(datatype.numpy).tobytes()
-
-
-def _sequence_id(parameter: Any, kind: str | None) -> int | str:
-    if kind == "int64_param":
-        return int(parameter.int64_param) % _UINT64
-    if kind != "string_param":
-        raise _wrong_type("sequence_id", "int64_param or string_param")
-    text = str(parameter.string_param)
-    if len(text) > MAX_CORRELATION_CHARS:
-        raise UnsupportedError("string correlation ID cannot be longer than 128 characters")
-    return text
-
-
-def _priority(parameter: Any, kind: str | None) -> int:
-    if kind not in ("int64_param", "uint64_param"):
-        raise _wrong_type("priority", "int64_param or uint64_param")
-    value = int(getattr(parameter, kind))
-    if value < 0:
-        raise InvalidArgumentError("invalid value for 'priority', expected value >= 0.")
-    return value
-
-
-def _typed(name: str, parameter: Any, kind: str | None, wanted: str) -> Any:
-    if kind != wanted:
-        raise _wrong_type(name, wanted)
-    return getattr(parameter, wanted)
-
-
-def _wrong_type(name: str, wanted: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"invalid value type for '{name}' parameter, expected {wanted}.")
 
 
 def encode_infer_response(

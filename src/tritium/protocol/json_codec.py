@@ -25,6 +25,7 @@ from tritium.protocol.json_document import (
 )
 from tritium.protocol.json_elements import decode_elements, encode_elements
 from tritium.protocol.raw_request import decode_raw_request
+from tritium.protocol.request_options import RequestOptions
 
 MAX_RANK = 64  # dimensions of a tensor; numpy's own limit
 MAX_OUTPUTS = 65536  # outputs that one request may name
@@ -70,32 +71,39 @@ def decode_infer_request(
     request = InferenceRequest(config.name, [], stream, version, document.id)
     response_format = ResponseFormat()
     if document.parameters:
-        _apply_parameters(document.parameters, request, response_format)
+        options = read_options(document.parameters)
+        options.apply(request)
+        response_format.binary_default = options.binary_data_output
     request.inputs = _decode_inputs(document, view, header_length, config.name)
     if document.outputs:
         request.requested_outputs = _decode_outputs(document.outputs, response_format)
     return request, response_format
 
 
-def _apply_parameters(
-    parameters: Mapping[str, Any], request: InferenceRequest, response_format: ResponseFormat
-) -> None:
+def read_options(parameters: Mapping[str, Any]) -> RequestOptions:
+    """What ``parameters`` of a request mean.
+
+    Raises:
+        InvalidArgumentError: one has a wrong type, or a reserved name.
+    """
+    options = RequestOptions()
     for name, value in parameters.items():
         if name == "sequence_id":
-            request.correlation_id = _sequence_id(value)
+            options.correlation_id = _sequence_id(value)
         elif name in ("sequence_start", "sequence_end"):
             if _boolean(name, value):
-                request.flags |= SEQUENCE_START if name == "sequence_start" else SEQUENCE_END
+                options.flags |= SEQUENCE_START if name == "sequence_start" else SEQUENCE_END
         elif name == "priority":
-            request.priority = _unsigned(name, value)
+            options.priority = _unsigned(name, value)
         elif name == "timeout":
-            request.timeout_us = _unsigned(name, value)
+            options.timeout_us = _unsigned(name, value)
         elif name == "binary_data_output":
-            response_format.binary_default = _boolean(name, value)
+            options.binary_data_output = _boolean(name, value)
         elif name.startswith("triton_"):
             raise InvalidArgumentError(_RESERVED)
         else:
-            request.parameters[name] = value
+            options.parameters[name] = value
+    return options
 
 
 def _sequence_id(value: Any) -> int | str:

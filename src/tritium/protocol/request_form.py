@@ -1,72 +1,70 @@
-"""The form of a request: everything about it but the bytes of its tensors.
+"""The form of a request: everything about it but its id, its options and the bytes of its tensors.
 
-A client that sends one inference after another sends the same JSON before different binary tensors. What was
-decoded and checked for the first of them holds for all: only the views are made anew.
+A client that sends one inference after another describes the same tensors each time. What was decoded and
+checked for the first of them holds for all: only the views are made anew. Which messages have a form, the
+protocols know (``json_forms.py``, ``grpc_forms.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tritium.core.request import InferenceRequest
 from tritium.core.response import ResponseStream
 from tritium.core.tensor import DataType, Tensor
+from tritium.protocol.request_options import RequestOptions
 
-MAX_FORM_BYTES = 4096  # JSON longer than this is read each time
+MAX_FORM_BYTES = 4096  # of what describes the tensors; what is longer is read each time
 
 
 class RequestForm:
-    """A decoded and checked request to take as a pattern.
+    """What a request that its model has checked has in common with others.
 
     Args:
-        pattern: checked by its model; all its tensors are binary, and none is BYTES, whose elements need a
-            look. The form takes it over.
-        header_length: bytes of JSON before the tensors.
+        checked: has tensors that follow each other in the message that it came with, and ``can_have_form``.
+        gap_bytes: before each tensor, what is not of it.
     """
 
-    __slots__ = ("_pattern", "_tensors", "size")
+    __slots__ = ("_batch_size", "_name", "_outputs", "_tensors", "_version", "size")
 
-    def __init__(self, pattern: InferenceRequest, header_length: int) -> None:
-        self._pattern = pattern
+    def __init__(self, checked: InferenceRequest, gap_bytes: list[int] | None = None) -> None:
+        self._name = checked.model_name
+        self._version = checked.model_version
+        self._outputs = checked.requested_outputs
+        self._batch_size = checked.batch_size
         self._tensors: list[tuple[str, DataType, tuple[int, ...], int, int]] = []
-        end = header_length
-        for tensor in pattern.inputs:
-            start, end = end, end + len(tensor.buffer)
+        end = 0
+        for tensor, gap in zip(checked.inputs, gap_bytes or [0] * len(checked.inputs), strict=True):
+            start, end = end + gap, end + gap + len(tensor.buffer)
             self._tensors.append((tensor.name, tensor.datatype, tensor.shape, start, end))
-        self.size = end
-        pattern.inputs = []  # it must not keep the first body alive
+        self.size = end  # bytes of the tensors, with what is between them
 
-    def request(self, body: memoryview, stream: ResponseStream) -> InferenceRequest:
-        """A request of this form over ``body``, which is ``size`` bytes long."""
-        p = self._pattern
+    def request(
+        self,
+        message: memoryview,
+        begin: int,
+        stream: ResponseStream,
+        *,
+        identity: str,
+        options: RequestOptions,
+    ) -> InferenceRequest:
+        """A request of this form, whose tensors are views of ``message`` from ``begin`` on."""
         return InferenceRequest(
-            p.model_name,
-            [Tensor(n, d, shape, body[start:end]) for n, d, shape, start, end in self._tensors],
+            self._name,
+            [Tensor(n, d, shape, message[begin + i : begin + j]) for n, d, shape, i, j in self._tensors],
             stream,
-            p.model_version,
-            p.id,
-            p.requested_outputs,
-            p.parameters,
-            p.correlation_id,
-            p.flags,
-            p.priority,
-            p.timeout_us,
-            p.batch_size,
+            self._version,
+            identity,
+            self._outputs,
+            options.parameters,
+            options.correlation_id,
+            options.flags,
+            options.priority,
+            options.timeout_us,
+            self._batch_size,
             0,
             self,
         )
 
 
-_NOBODY = ResponseStream(lambda response, final: None)
-
-
-def form_of(request: InferenceRequest, header_length: int, body_size: int) -> RequestForm | None:
-    """A form for requests with the same JSON as ``request``, which is checked; None if there can be none."""
-    if header_length > MAX_FORM_BYTES or not request.inputs:
-        return None
-    binary_bytes = sum(len(tensor.buffer) for tensor in request.inputs)
-    if header_length + binary_bytes != body_size:
-        return None  # some came as JSON
-    if any(tensor.datatype is DataType.BYTES for tensor in request.inputs):
-        return None
-    return RequestForm(replace(request, inputs=[*request.inputs], stream=_NOBODY), header_length)
+def can_have_form(request: InferenceRequest) -> bool:
+    """Whether nothing of the tensors needs a look each time, as the elements of BYTES do."""
+    return bool(request.inputs) and all(t.datatype is not DataType.BYTES for t in request.inputs)

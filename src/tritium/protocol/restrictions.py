@@ -6,6 +6,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 
+from tritium.core.request import InferenceRequest
 from tritium.errors import InvalidArgumentError
 from tritium.options import Restriction
 
@@ -86,3 +87,8 @@ def forwarded_parameters(
         for name, value in fields
         if pattern.search(name)
     }
+
+
+def forward(request: InferenceRequest, parameters: Mapping[str, str]) -> None:
+    """Give ``request`` these parameters, too; those that it has may be shared with other requests."""
+    request.parameters = {**request.parameters, **parameters}

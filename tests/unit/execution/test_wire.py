@@ -107,11 +107,15 @@ def test_the_model_sees_what_the_request_says_beside_its_tensors() -> None:
     }
 
 
-def test_requests_of_one_form_are_encoded_once_and_carry_their_own_bytes() -> None:
+def test_the_tensors_of_one_form_are_described_once_and_carry_their_own_bytes() -> None:
     codec, form = WireCodec(), object()
     first = codec.encode(request(tensor([[1.0]]), parameters={"x": 1}, form=form), worker(), 1)
-    second = codec.encode(request(tensor([[2.0]]), parameters={"x": 1}, form=form), worker(), 2)
-    assert first[0] is second[0] and first[1] is second[1]
+    second = codec.encode(request(tensor([[2.0]]), parameters={"x": 2}, form=form), worker(), 2)
+    assert first[0] is second[0]
+    assert [bytes(part[1]) for part in (first, second)] == [
+        b'{"parameters":{"x":1}}',
+        b'{"parameters":{"x":2}}',
+    ]
     assert b"".join(second[3]) == np.float32(2).tobytes()
     assert (first[4], second[4]) == (1, 2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tritium.core.model import Model
 from tritium.core.request import InferenceRequest
@@ -41,13 +41,14 @@ class Inference:
         Raises:
             TritiumError: the message breaks the protocol, or the model does not take it.
         """
-        form = forms.of(message)
-        if form is not None:
-            request = form.request(message, self.stream)  # type: ignore[arg-type]  # forms are of bytes
-            if request is not None and server.model(request.model_name, request.model_version) is form.model:
-                self._form, self.id = form, request.id
-                self.wants_empty_final = form.wants_empty_final
-                model = self.model = form.model
+        known = forms.find(message)
+        if known is not None:
+            form, _, options, _ = known
+            request = form.request(known, message, self.stream)
+            model = form.model
+            if server.model(request.model_name, request.model_version) is model:
+                self._form, self.model, self.id = form, model, request.id
+                self.wants_empty_final = options.wants_empty_final
                 return model, request
         return self._read_anew(server, forms, message)
 
@@ -94,9 +95,3 @@ class Inference:
             labels=self.model.labels,
             final=final,
         )
-
-
-def forward(request: InferenceRequest, parameters: Mapping[str, str]) -> None:
-    """Give a request more parameters: it is no longer alike to the others of its form."""
-    request.parameters = {**request.parameters, **parameters}
-    request.form = None

@@ -7,8 +7,9 @@ from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import UnsupportedError
 from tritium.frontends.grpc.call import GrpcCall
-from tritium.frontends.grpc.inference import Inference, forward
+from tritium.frontends.grpc.inference import Inference
 from tritium.protocol.grpc_forms import GrpcForms
+from tritium.protocol.restrictions import forward
 from tritium.server import InferenceServer
 
 _DECOUPLED = "ModelInfer RPC doesn't support models with decoupled transaction policy"

@@ -14,10 +14,11 @@ from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import TritiumError, UnavailableError
 from tritium.frontends.grpc.call import GrpcCall
-from tritium.frontends.grpc.inference import Inference, forward
+from tritium.frontends.grpc.inference import Inference
 from tritium.frontends.grpc.status import GrpcStatus
 from tritium.protocol.grpc_forms import GrpcForms
 from tritium.protocol.grpc_infer import encode_stream_error, encode_stream_reply
+from tritium.protocol.restrictions import forward
 from tritium.protocol.status import status_of
 from tritium.server import InferenceServer
 

@@ -24,6 +24,7 @@ from tritium.frontends.http.repository_api import RepositoryApi
 from tritium.options import HttpOptions
 from tritium.protocol import documents
 from tritium.protocol.json_codec import encode_error
+from tritium.protocol.json_forms import JsonForms
 from tritium.protocol.restrictions import Restrictions, forward_pattern, forwarded_parameters
 from tritium.protocol.routes import Endpoint, Route, match
 from tritium.server import InferenceServer
@@ -46,6 +47,7 @@ class HttpApi:
         self._restrictions = restrictions or Restrictions()
         self._forward = forward
         self._max_input_bytes = max_input_bytes
+        self._forms = JsonForms()
         repository = RepositoryApi(server, self._own)
         self._handlers: dict[Endpoint, Callable[[Route, Exchange], None]] = {
             Endpoint.LIVE: self._live,
@@ -74,7 +76,13 @@ class HttpApi:
             if route.endpoint is Endpoint.INFER:
                 forwarded = forwarded_parameters(self._forward, head.spelled)
                 return InferCall(
-                    self._server, route, head, self._max_input_bytes, self._own, forwarded=forwarded
+                    self._server,
+                    route,
+                    head,
+                    self._max_input_bytes,
+                    self._own,
+                    forms=self._forms,
+                    forwarded=forwarded,
                 )
             if route.endpoint in (Endpoint.GENERATE, Endpoint.GENERATE_STREAM):
                 return GenerateCall(self._server, route, head, self._own)

@@ -14,10 +14,12 @@ from tritium.errors import InvalidArgumentError, TritiumError, UnsupportedError
 from tritium.frontends.http.compression import decompress, preferred_coding
 from tritium.frontends.http.exchange import JSON, Exchange
 from tritium.frontends.http.head import RequestHead
-from tritium.frontends.http.infer_reply import OFF_LOOP_BYTES, InferReply, Known, Own
+from tritium.frontends.http.infer_reply import OFF_LOOP_BYTES, InferReply, Own
 from tritium.frontends.http.replies import respond_error
 from tritium.protocol.json_codec import ResponseFormat, decode_infer_request, encode_error
-from tritium.protocol.request_form import form_of
+from tritium.protocol.json_forms import JsonForm, JsonForms
+from tritium.protocol.request_form import MAX_FORM_BYTES
+from tritium.protocol.restrictions import forward
 from tritium.protocol.routes import Route
 from tritium.server import InferenceServer
 
@@ -33,6 +35,8 @@ class InferCall:
     __slots__ = (
         "_accepted",
         "_coding",
+        "_document_bytes",
+        "_forms",
         "_forwarded",
         "_header_length",
         "_known",
@@ -50,6 +54,7 @@ class InferCall:
         max_input_bytes: int,
         own: Own,
         *,
+        forms: JsonForms,
         forwarded: Mapping[str, str],
     ) -> None:
         headers = head.headers
@@ -62,18 +67,16 @@ class InferCall:
         accept = headers.get(b"accept-encoding")
         self._accepted = preferred_coding(accept) if accept is not None else None
         self._forwarded = forwarded  # headers that are parameters of the request
-        self._known: Known | None = None
+        self._forms = forms
+        self._known: JsonForm | None = None  # of the last request whose form was seen before
+        self._document_bytes = 0  # of such requests
 
     def __call__(self, exchange: Exchange) -> None:
         """Start the inference of one exchange."""
         model = self._server.model(self._route.model, self._route.version)
         body = exchange.body
-        known = self._known
-        if known is not None and known.model is model and len(body) == known.form.size:
-            view = memoryview(body)
-            if view[: len(known.document)] == known.document:
-                self._start_known(exchange, known, view)
-                return
+        if self._known is not None and self._start_known(exchange, self._known, model):
+            return
         if model.config.decoupled:
             raise UnsupportedError("HTTP end point doesn't support models with decoupled transaction policy")
         if self._coding in ("gzip", "deflate"):
@@ -95,28 +98,56 @@ class InferCall:
             return True
         return any(only.data_type == DataType.BYTES.config_name for only in model.config.input)
 
-    def _start_known(self, exchange: Exchange, known: Known, body: memoryview) -> None:
-        reply = InferReply(exchange, known.model, self._accepted, self._own)
+    def _start_known(self, exchange: Exchange, known: JsonForm, model: Model) -> bool:
+        """Start the inference if its body has a known form: whether it has."""
+        body = memoryview(exchange.body)
+        begin = self._document_bytes
+        if known.model is not model or len(body) != begin + known.size:
+            return False
+        identity, options = known.identity, known.options
+        document = bytes(body[:begin])  # comparing that is faster than comparing a view
+        if document != known.document:
+            read = known.read(document, self._forms.options)
+            if read is None:
+                return False
+            identity, options = read
+        reply = InferReply(exchange, model, self._accepted, self._own)
         reply.known = known
         stream = ResponseStream(reply.on_response)
-        request = known.form.request(body, stream)
-        self._run(exchange, known.model, reply, (request, known.format))
+        request = known.request(body, begin, stream, identity=identity, options=options)
+        self._run(exchange, model, reply, (request, known.format))
+        return True
 
     def _start(self, exchange: Exchange, model: Model) -> None:
         reply = InferReply(exchange, model, self._accepted, self._own)
+        body = exchange.body
         try:
             header_length = _header_length(self._header_length)
+            if header_length and not self._coding and self._start_shared(exchange, model, header_length):
+                return
             stream = ResponseStream(reply.on_response)
-            decoded = self._decode(exchange.body, header_length, model, stream)
+            decoded = self._decode(body, header_length, model, stream)
         except TritiumError as error:
             respond_error(exchange, error, JSON)
             return
-        request, response_format = decoded
         if header_length and not self._coding:
-            form = form_of(request, header_length, len(exchange.body))
-            if form is not None:
-                self._known = Known(bytes(exchange.body[:header_length]), form, model, response_format)
+            document = memoryview(body)[:header_length]
+            self._known = self._forms.remember(document, len(body) - header_length, model, *decoded)
+            self._document_bytes = header_length
         self._run(exchange, model, reply, decoded)
+
+    def _start_shared(self, exchange: Exchange, model: Model, header_length: int) -> bool:
+        """Start the inference if its body has a form that came with another head: whether it has."""
+        size = len(exchange.body) - header_length
+        form = self._forms.find(self._route.model, self._route.version, size)
+        if form is None or form is self._known or header_length > MAX_FORM_BYTES:
+            return False
+        self._document_bytes = header_length
+        if not self._start_known(exchange, form, model):
+            self._known = None
+            return False
+        self._known = form
+        return True
 
     async def _start_off_loop(self, exchange: Exchange, model: Model) -> None:
         """Decompress and decode in a thread, then go on as with a small body."""
@@ -150,14 +181,14 @@ class InferCall:
             InvalidArgumentError: the body breaks the protocol, or does not fit the model.
         """
         decoded = decode_infer_request(body, header_length, model.config, self._route.version, stream)
-        if self._forwarded:
-            decoded[0].parameters.update(self._forwarded)
         model.check(decoded[0])
         return decoded
 
     def _run(self, exchange: Exchange, model: Model, reply: InferReply, decoded: Decoded) -> None:
         request, reply.format = decoded
         reply.request_id = request.id
+        if self._forwarded:
+            forward(request, self._forwarded)
         try:
             self._server.infer(model, request)
         except TritiumError as error:

@@ -13,29 +13,15 @@ from tritium.frontends.coding import deflate
 from tritium.frontends.http.exchange import BINARY, JSON, TEXT, Exchange
 from tritium.frontends.http.replies import respond_error
 from tritium.protocol.json_codec import ResponseFormat, encode_infer_response
-from tritium.protocol.request_form import RequestForm
+from tritium.protocol.json_forms import JsonForm
 
 Own = Callable[[Coroutine[Any, Any, None]], None]  # runs a slow path to its end
-ReplyForm = tuple[tuple[object, ...], ...]
+ReplyForm = tuple[int, tuple[tuple[object, ...], ...]]  # bytes of the id, and the outputs
 
 # From here on a body is read, and a reply written, in a thread: a megabyte of JSON takes about 10 ms.
 OFF_LOOP_BYTES = 1 << 20
 _MAX_REPLY_FORMS = 64
-
-
-class Known:
-    """The last form of request that came with a head, and the heads of its replies."""
-
-    __slots__ = ("document", "form", "format", "model", "replies")
-
-    def __init__(
-        self, document: bytes, form: RequestForm, model: Model, response_format: ResponseFormat
-    ) -> None:
-        self.document = document
-        self.form = form
-        self.model = model
-        self.format = response_format
-        self.replies: dict[ReplyForm, bytes] = {}
+_ID_BEFORE = b'{"id":"'
 
 
 class InferReply:
@@ -55,15 +41,16 @@ class InferReply:
         self._own = own
         self.format = ResponseFormat()
         self.request_id = ""
-        self.known: Known | None = None
+        self.known: JsonForm | None = None
 
     def on_response(self, response: InferenceResponse, final: bool) -> None:
         """The model answered."""
         try:
             form = self._form(response)
             if form is not None and self.known is not None:
-                rendered = self.known.replies.get(form)
-                if rendered is not None:
+                around = self.known.replies.get(form)
+                if around is not None:
+                    rendered = around[0] + self.request_id.encode() + around[1]
                     self._exchange.respond_again(rendered, [tensor.buffer for tensor in response.outputs])
                     return
             if response.error is None and (self._coding is not None or self._large(response)):
@@ -71,10 +58,8 @@ class InferReply:
                 return
             document, binary = self._encode(response)
             head = self._send(document, binary)
-            if form is not None and self.known is not None and self._all_binary(response):
-                if len(self.known.replies) >= _MAX_REPLY_FORMS:
-                    self.known.replies.clear()
-                self.known.replies[form] = head + document
+            if form is not None and self._all_binary(response):
+                self._remember(form, head, document)
         except Exception as error:
             respond_error(self._exchange, error, TEXT)
 
@@ -82,9 +67,21 @@ class InferReply:
         """What decides the head of the reply, if it can be known."""
         if self.known is None or response.error is not None or response.parameters is not None:
             return None
-        if not self._exchange.keep_alive:
+        if self._coding is not None or not self._exchange.keep_alive or self._exchange.head.http_1_0:
             return None
-        return tuple([(t.name, t.datatype, t.shape, len(t.buffer)) for t in response.outputs])
+        outputs = tuple([(t.name, t.datatype, t.shape, len(t.buffer)) for t in response.outputs])
+        return len(self.request_id.encode()), outputs
+
+    def _remember(self, form: ReplyForm, head: bytes, document: bytes) -> None:
+        """Keep what stands around the id, which is the first thing in a document, if it stands as it is."""
+        identity = self.request_id.encode()
+        before = _ID_BEFORE if identity else b""
+        if self.known is None or not document.startswith(before + identity):
+            return
+        replies = self.known.replies
+        if len(replies) >= _MAX_REPLY_FORMS:
+            replies.clear()
+        replies[form] = head + before, document[len(before) + len(identity) :]
 
     def _encode(self, response: InferenceResponse) -> tuple[bytes, list[Buffer]]:
         return encode_infer_response(
