@@ -62,6 +62,7 @@ class SequenceBatcher:
         self._max_idle_us = max_idle_us
         self._max_queue_size = max_queue_size
         self._iterative = iterative
+        self._sizes_vary = controls.sizes_vary or states.sizes_vary  # of what is added to requests
         self._last_made_id = 0
         self._live: dict[int | str, LiveSequence] = {}
         self._active: dict[int, LiveSequence] = {}  # by id() of the request that is offered or runs
@@ -109,7 +110,6 @@ class SequenceBatcher:
             self._last_made_id += 1
         request.correlation_id = self._last_made_id
         request.flags |= SEQUENCE_START
-        request.form = None
 
     def _check(self, request: InferenceRequest) -> None:
         key = request.correlation_id
@@ -165,7 +165,6 @@ class SequenceBatcher:
                 self._states.absorb(request, outcome.responses[place], sequence.state)
             if place in outcome.again:
                 request.flags &= ~SEQUENCE_START
-                request.form = None
                 self._waiting += 1
                 self._take_back(sequence, now_us)
                 continue
@@ -281,6 +280,8 @@ class SequenceBatcher:
         request.inputs = [*request.inputs, *self._controls.tensors(sequence.key, request.flags)]
         if self._states:
             self._states.attach(request, sequence.state)
+        if self._sizes_vary:
+            request.form = None
         self._active[id(request)] = sequence
         self._strategies[instance].offer(request, slot, now_us)
 

@@ -56,6 +56,11 @@ class SequenceControls:
         no, yes = (Tensor.from_array(name, value.reshape(self._shape)) for value in values)
         return no, yes
 
+    @property
+    def sizes_vary(self) -> bool:
+        """Whether a control tensor may have another size with each request: ids as strings."""
+        return self._correlation is not None and self._correlation[1] is DataType.BYTES
+
     def check(self, correlation_id: int | str) -> None:
         """Refuse an id that the model could not be told.
 

@@ -46,13 +46,17 @@ class ImplicitStates:
     def __bool__(self) -> bool:
         return bool(self._kept)
 
+    @property
+    def sizes_vary(self) -> bool:
+        """Whether a state may have another size with each request."""
+        return any(kept.datatype is DataType.BYTES or -1 in kept.dims for kept in self._kept.values())
+
     def attach(self, request: InferenceRequest, state: State) -> None:
         """Give ``request`` the state of its sequence, which START sets to the initial one."""
         if request.flags & SEQUENCE_START:
             state.clear()
             state.update(self._initial)
         request.inputs += state.values()
-        request.form = None  # states may change their size
         if request.requested_outputs:
             missing = [name for name in self._kept if name not in request.requested_outputs]
             request.requested_outputs = (*request.requested_outputs, *missing)

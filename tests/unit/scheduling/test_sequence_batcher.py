@@ -2,10 +2,18 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.builders import echo_config
 from tests.unit.scheduling.sequence_builders import IDLE_US, direct, dropped, finish, names, oldest, part
+from tritium.core.model_config import (
+    SequenceBatching,
+    SequenceControl,
+    SequenceControlInput,
+    StrategyOldest,
+)
 from tritium.core.request import SEQUENCE_START, InferenceRequest
 from tritium.errors import CancelledError, InvalidArgumentError, UnavailableError
 from tritium.scheduling.sequence_batcher import SequenceBatcher
+from tritium.scheduling.sequence_policy import sequence_batcher
 
 
 def refusal(batcher: SequenceBatcher, one: InferenceRequest) -> str:
@@ -353,7 +361,6 @@ def test_sequences_that_come_and_go_leave_nothing_behind() -> None:
 def test_an_iterative_request_is_a_sequence_of_its_own() -> None:
     batcher = oldest(candidates=4, iterative=True)
     one, other = part(0), part(0)
-    one.form = other.form = object()
     batcher.add(one, 0)
     batcher.add(other, 0)
     assert (one.correlation_id, other.correlation_id) == (1, 2)
@@ -365,7 +372,6 @@ def test_an_iterative_request_is_a_sequence_of_its_own() -> None:
     batch = batcher.next_batch(0)
     assert batch == [other, third]
     assert [r.flags for r in batch] == [0, SEQUENCE_START]
-    assert one.form is None
     finish(batcher, batch)
     assert (len(batcher), batcher.next_expiry_us()) == (0, None)
 
@@ -399,3 +405,19 @@ def test_an_iterative_request_whose_client_has_gone_is_not_run_again() -> None:
     assert batcher.next_batch(0) is None
     assert dropped(batcher) == [(one, None)]
     assert len(batcher) == 0
+
+
+@pytest.mark.parametrize(("data_type", "keeps"), [("TYPE_UINT64", True), ("TYPE_STRING", False)])
+def test_requests_keep_their_form_where_what_is_added_is_always_as_long(data_type: str, keeps: bool) -> None:
+    """The form says how long all tensors are, and an id that is a string may have any length."""
+    control = SequenceControl("CONTROL_SEQUENCE_CORRID", data_type=data_type)
+    batching = SequenceBatching(
+        oldest=StrategyOldest(4, (), 0), control_input=(SequenceControlInput("ID", (control,)),)
+    )
+    config = echo_config(sequence_batching=batching)
+    batcher = sequence_batcher(config, batching, {}, instances=1, max_queue_size=9)
+    one, form = part(1, "S"), object()
+    one.form = form
+    batcher.add(one, 0)
+    assert batcher.next_batch(0) == [one]
+    assert (one.form is form) is keeps

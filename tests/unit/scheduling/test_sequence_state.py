@@ -115,11 +115,12 @@ def test_without_a_batch_dimension_a_state_has_its_own_only() -> None:
     assert reply.error is None
 
 
-def test_requests_with_states_have_no_form_to_be_known_by() -> None:
-    kept = states()
-    one = request(flags=SEQUENCE_START, form=object())
-    kept.attach(one, State())
-    assert one.form is None
+def test_states_of_variable_dims_and_strings_vary_in_size() -> None:
+    text = SequenceState("text_in", "text_out", "TYPE_STRING", (1,))
+    assert not states(SUM).sizes_vary
+    assert states(LOG).sizes_vary and states(SUM, LOG).sizes_vary
+    config = echo_config(sequence_batching=SequenceBatching(state=(text,)))
+    assert ImplicitStates(config, {}).sizes_vary
 
 
 def test_a_model_without_states_is_told_apart() -> None:
