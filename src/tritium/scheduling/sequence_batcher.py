@@ -30,6 +30,8 @@ from tritium.scheduling.sequence_pool import SlotPool
 from tritium.scheduling.sequence_slots import SlotStrategy
 from tritium.scheduling.sequence_state import ImplicitStates
 
+_NEVER_US = 2**63
+
 
 class SequenceBatcher:
     """The policy of ``sequence_batching``.
@@ -63,6 +65,7 @@ class SequenceBatcher:
         self._max_queue_size = max_queue_size
         self._iterative = iterative
         self._sizes_vary = controls.sizes_vary or states.sizes_vary  # of what is added to requests
+        self._has_states = bool(states)
         self._last_made_id = 0
         self._live: dict[int | str, LiveSequence] = {}
         self._active: dict[int, LiveSequence] = {}  # by id() of the request that is offered or runs
@@ -70,6 +73,7 @@ class SequenceBatcher:
         self._lost: OrderedDict[int | str, int] = OrderedDict()  # until when that is remembered, in order
         self._backlog = Backlog()
         self._pool = SlotPool(len(strategies), slots)
+        self._calm_until_us = _NEVER_US  # nothing expires before that
         self._dropped: list[tuple[InferenceRequest, TritiumError]] = []
         self._cancelled: list[InferenceRequest] = []
         self._waiting = 0
@@ -98,7 +102,7 @@ class SequenceBatcher:
         self._waiting += 1
         if len(sequence.queue) == 1 and sequence.active is None:
             if sequence.place is None:
-                self._backlog.append(sequence)
+                self._wait_for_slot(sequence)
             else:
                 self._advance(sequence, now_us)
         self._fill(now_us)
@@ -151,7 +155,10 @@ class SequenceBatcher:
         for request in requests:
             sequence = self._active[id(request)]
             sequence.running = sequence.begun = True
-        return [row or self._controls.empty_row(requests[0]) for row in rows]
+        if len(requests) == len(rows):
+            return requests
+        empty = self._controls.empty_row(requests[0])
+        return [row or empty for row in rows]
 
     def done(self, requests: Sequence[InferenceRequest], outcome: Outcome, now_us: int) -> None:
         """A batch is over: what is next for its sequences? Requests in ``outcome.again`` come first."""
@@ -161,7 +168,7 @@ class SequenceBatcher:
                 if place in outcome.again:
                     self._dropped.append((request, sequence_errors.lost(self._model, request.correlation_id)))
                 continue
-            if self._states and place not in outcome.delivered:
+            if self._has_states and place not in outcome.delivered:
                 self._states.absorb(request, outcome.responses[place], sequence.state)
             if place in outcome.again:
                 request.flags &= ~SEQUENCE_START
@@ -177,7 +184,7 @@ class SequenceBatcher:
 
     def sent(self, request: InferenceRequest, response: InferenceResponse) -> None:
         """A model answers ``request`` while it runs."""
-        if self._states and (sequence := self._active.get(id(request))) is not None:
+        if self._has_states and (sequence := self._active.get(id(request))) is not None:
             self._states.absorb(request, response, sequence.state)
 
     def lost(self, instance: int, now_us: int) -> None:
@@ -198,7 +205,7 @@ class SequenceBatcher:
         if sequence.begun:
             self._drop_to_start(sequence, sequence_errors.lost(self._model, sequence.key))
             if not sequence.queue:
-                self._lost[sequence.key] = now_us + self._max_idle_us
+                self._lost[sequence.key] = self._expires(now_us + self._max_idle_us)
                 self._lost.move_to_end(sequence.key)
         self._end(sequence)
 
@@ -271,14 +278,14 @@ class SequenceBatcher:
             if self._closing:
                 self._end(sequence)
             else:
-                self._idle[sequence.key] = now_us + self._max_idle_us
+                self._idle[sequence.key] = self._expires(now_us + self._max_idle_us)
             return
         assert sequence.place is not None
         slot, instance = sequence.place
         request = sequence.active = queue.popleft()
         sequence.own_inputs = request.inputs
         request.inputs = [*request.inputs, *self._controls.tensors(sequence.key, request.flags)]
-        if self._states:
+        if self._has_states:
             self._states.attach(request, sequence.state)
         if self._sizes_vary:
             request.form = None
@@ -311,18 +318,32 @@ class SequenceBatcher:
             sequence.place = None
         sequence.begun = False
         if sequence.queue:
-            self._backlog.append(sequence)
+            self._wait_for_slot(sequence)
         else:
             del self._live[sequence.key]
 
+    def _wait_for_slot(self, sequence: LiveSequence) -> None:
+        self._backlog.append(sequence)
+        deadline_us = self._backlog.next_deadline_us()
+        if deadline_us is not None:
+            self._expires(deadline_us)
+
     def _fill(self, now_us: int) -> None:
         """Give free slots to sequences of the backlog."""
-        while self._pool and self._backlog:
+        while self._backlog and self._pool:
             sequence = self._backlog.pop()
             sequence.place = self._pool.take()
             self._advance(sequence, now_us)
 
+    def _expires(self, at_us: int) -> int:
+        """Something does, at ``at_us``."""
+        if at_us < self._calm_until_us:
+            self._calm_until_us = at_us
+        return at_us
+
     def _expire(self, now_us: int) -> None:
+        if now_us < self._calm_until_us:
+            return
         while self._idle and next(iter(self._idle.values())) <= now_us:
             self._end(self._live[self._idle.popitem(last=False)[0]])
         while self._lost and next(iter(self._lost.values())) <= now_us:
@@ -331,3 +352,5 @@ class SequenceBatcher:
             self._dropped += [(request, sequence_errors.timed_out()) for request in sequence.queue]
             self._waiting -= len(sequence.queue)
             del self._live[sequence.key]
+        times = (next(iter(self._lost.values()), None), self.next_expiry_us())
+        self._calm_until_us = min((time for time in times if time is not None), default=_NEVER_US)

@@ -98,7 +98,8 @@ class SequenceControls:
             nothing: int | str = "" if datatype is DataType.BYTES else 0
             controls[name] = self._correlation_tensor(name, datatype, nothing)
         inputs = [controls.get(tensor.name) or _zeros(tensor) for tensor in like.inputs]
-        return InferenceRequest(like.model_name, inputs, _NOBODY, requested_outputs=like.requested_outputs)
+        outputs = like.requested_outputs
+        return InferenceRequest(like.model_name, inputs, _NOBODY, requested_outputs=outputs, form=like.form)
 
     def _correlation_tensor(self, name: str, datatype: DataType, value: int | str) -> Tensor:
         if datatype is DataType.BYTES:
