@@ -13,38 +13,45 @@ from tritium.http2.streams import Streams
 
 
 class HeaderBlocks:
-    """Puts header blocks together. ``open_stream`` is the stream of one that is not complete, else 0."""
+    """Puts header blocks together. ``on_open`` is told when one is not complete, and when it is."""
 
-    def __init__(self, streams: Streams, accept: Callable[[Http2Stream], StreamListener]) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        accept: Callable[[Http2Stream], StreamListener],
+        on_open: Callable[[bool], None],
+    ) -> None:
         self._streams = streams
         self._accept = accept
+        self._on_open = on_open
         self._limits = streams.limits
         self._decoder = HeaderDecoder(streams.limits)
         self._block = bytearray()
         self._end_stream = False
         self._continuations = 0
-        self.open_stream = 0
+        self._open_stream = 0  # of the block that is not complete
 
     def on_headers(self, flags: int, stream_id: int, payload: memoryview) -> None:
-        """A HEADERS frame; raises Http2ConnectionError or Http2StreamError."""
+        """A HEADERS frame; raises Http2ConnectionError."""
         if not stream_id:
             raise protocol_error("HEADERS belong to a stream, not to the connection")
         if flags & (PADDED | PRIORITY_FLAG):
             payload = _unpadded(flags, payload)
-        end_stream = bool(flags & END_STREAM)
         if flags & END_HEADERS:
-            self._on_block(stream_id, bytes(payload), end_stream)
+            self._on_block(stream_id, bytes(payload), bool(flags & END_STREAM))
             return
         self._block = bytearray(payload)
-        self._end_stream = end_stream
+        self._end_stream = bool(flags & END_STREAM)
         self._continuations = 0
-        self.open_stream = stream_id
+        self._open_stream = stream_id
+        self._on_open(True)
 
-    def on_continuation(self, flags: int, payload: memoryview) -> None:
-        """A CONTINUATION frame of ``open_stream``; raises as ``on_headers``."""
-        stream_id = self.open_stream
-        if not stream_id:
+    def on_continuation(self, flags: int, stream_id: int, payload: memoryview) -> None:
+        """A CONTINUATION frame; raises Http2ConnectionError."""
+        if not self._open_stream:
             raise protocol_error("CONTINUATION without HEADERS")
+        if stream_id != self._open_stream:
+            raise protocol_error("a header block is interrupted by another frame")
         self._continuations += 1
         self._block += payload
         limits = self._limits
@@ -52,12 +59,13 @@ class HeaderBlocks:
             raise calm("header block is too long")
         if flags & END_HEADERS:
             block, self._block = bytes(self._block), bytearray()
-            self.open_stream = 0
+            self._open_stream = 0
+            self._on_open(False)
             self._on_block(stream_id, block, self._end_stream)
 
     def _on_block(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         streams = self._streams
-        streams.moved()
+        streams.idle_frames = 0
         try:
             if stream_id > streams.last_id:
                 self._on_request(stream_id, block, end_stream)
@@ -67,13 +75,14 @@ class HeaderBlocks:
                 self._decoder.skip(block)
                 streams.check_gone(stream_id)
         except MalformedError as error:
-            raise Http2StreamError(stream_id, Http2Code.PROTOCOL_ERROR, str(error)) from None
+            streams.fail(Http2StreamError(stream_id, Http2Code.PROTOCOL_ERROR, str(error)))
+        except Http2StreamError as error:
+            streams.fail(error)
 
     def _on_request(self, stream_id: int, block: bytes, end_stream: bool) -> None:
         streams = self._streams
         streams.announce(stream_id)
         headers = self._decoder.request(block)
-        streams.check_room(stream_id)
         stream = streams.begin(stream_id, headers, receiving=not end_stream)
         listener = self._accept(stream)
         if stream_id not in streams.open:  # it is answered already

@@ -7,17 +7,21 @@ Whatever a client sends, nothing is raised: a broken rule ends the stream (RST_S
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
 
 from tritium.http2.blocks import HeaderBlocks
 from tritium.http2.content import Content
 from tritium.http2.control import ControlFrames
-from tritium.http2.errors import Http2Code, Http2ConnectionError, Http2StreamError, protocol_error
+from tritium.http2.errors import Http2Code, Http2ConnectionError, protocol_error
 from tritium.http2.frames import (
     ACK,
     CONTINUATION,
+    DATA,
     DEFAULT_WINDOW,
     HEADERS,
     INITIAL_WINDOW_SIZE,
+    KNOWN_TYPES,
     MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
     MAX_HEADER_LIST_SIZE,
@@ -30,8 +34,8 @@ from tritium.http2.frames import (
     window_update,
 )
 from tritium.http2.limits import Http2Limits
-from tritium.http2.reader import FrameReader
-from tritium.http2.stream import Buffer, Http2Stream, StreamListener
+from tritium.http2.reader import FrameHandler, FrameReader
+from tritium.http2.stream import NOTHING, Buffer, Http2Stream, StreamListener
 from tritium.http2.streams import Streams
 
 _DRAIN_PING = b"tritium!"
@@ -149,9 +153,7 @@ class Http2Connection:
 
 
 class _Frames:
-    """Which frames may come now, and who takes them."""
-
-    __slots__ = ("_blocks", "_content", "_control", "_streams", "on_data", "on_padding")
+    """Who takes which frame, and which may come now: that is what ``handlers`` says at any time."""
 
     def __init__(
         self,
@@ -159,52 +161,47 @@ class _Frames:
         accept: Callable[[Http2Stream], StreamListener],
         on_pong: Callable[[bytes], None],
     ) -> None:
+        self.settled = False  # the client's first SETTINGS came
         self._streams = streams
-        self._blocks = HeaderBlocks(streams, accept)
+        self._blocks = HeaderBlocks(streams, accept, self._on_block_open)
         self._control = ControlFrames(streams, on_pong)
         self._content = Content(streams)
         self.on_data = self._content.on_data
         self.on_padding = self._content.on_padding
+        control = self._control
+        self._regular: list[FrameHandler] = [partial(control.on_frame, kind) for kind in range(KNOWN_TYPES)]
+        self._regular.append(self._on_skipped)
+        self._regular[DATA] = self._content.on_frame
+        self._regular[HEADERS] = self._blocks.on_headers
+        self._regular[CONTINUATION] = self._blocks.on_continuation
+        self._regular[WINDOW_UPDATE] = self._control.on_window_update
+        self.handlers: list[FrameHandler] = [_unsettled] * len(self._regular)
+        self.handlers[SETTINGS] = self._on_first_settings
 
-    @property
-    def settled(self) -> bool:
-        """The client's first SETTINGS came."""
-        return self._control.settled
+    def _on_first_settings(self, flags: int, stream_id: int, payload: memoryview) -> None:
+        if flags & ACK:
+            _unsettled(flags, stream_id, payload)
+        self._control.on_frame(SETTINGS, flags, stream_id, payload)
+        self.settled = True
+        self.handlers[:] = self._regular
 
-    def on_frame(self, kind: int, flags: int, stream_id: int, payload: memoryview) -> None:
-        """A frame other than DATA."""
-        blocks, control = self._blocks, self._control
-        if blocks.open_stream and (kind != CONTINUATION or stream_id != blocks.open_stream):
-            raise _interrupted()
-        if not control.settled and (kind != SETTINGS or flags & ACK):
-            raise _unsettled()
-        try:
-            if kind == HEADERS:
-                blocks.on_headers(flags, stream_id, payload)
-            elif kind == WINDOW_UPDATE:
-                control.on_window_update(stream_id, payload)
-            elif kind == CONTINUATION:
-                blocks.on_continuation(flags, payload)
-            else:
-                control.on_frame(kind, flags, stream_id, payload)
-        except Http2StreamError as error:
-            self._streams.fail(error)
+    def _on_block_open(self, is_open: bool) -> None:
+        """A header block is not complete: only its CONTINUATION may come; or it is."""
+        if is_open:
+            self.handlers[:] = [_interrupted] * len(self._regular)
+            self.handlers[CONTINUATION] = self._blocks.on_continuation
+        else:
+            self.handlers[:] = self._regular
 
-    def on_skipped(self, stream_id: int) -> None:
+    def _on_skipped(self, flags: int, stream_id: int, payload: memoryview) -> None:
         """A frame of an unknown type."""
-        self._check_order()
         self._streams.count_idle_frame()
 
     def on_data_head(self, stream_id: int, length: int) -> None:
         """A DATA frame begins."""
-        self._check_order()
+        if self.handlers[DATA] != self._content.on_frame:
+            self.handlers[DATA](0, stream_id, NOTHING)  # which raises
         self._content.on_data_head(stream_id, length)
-
-    def _check_order(self) -> None:
-        if self._blocks.open_stream:
-            raise _interrupted()
-        if not self._control.settled:
-            raise _unsettled()
 
 
 def _first_settings(limits: Http2Limits) -> bytes:
@@ -217,9 +214,9 @@ def _first_settings(limits: Http2Limits) -> bytes:
     return settings(values) + window_update(0, limits.connection_window_bytes - DEFAULT_WINDOW)
 
 
-def _interrupted() -> Http2ConnectionError:
-    return protocol_error("a header block is interrupted by another frame")
+def _interrupted(flags: int, stream_id: int, payload: memoryview) -> NoReturn:
+    raise protocol_error("a header block is interrupted by another frame")
 
 
-def _unsettled() -> Http2ConnectionError:
-    return protocol_error("the first frame is no SETTINGS")
+def _unsettled(flags: int, stream_id: int, payload: memoryview) -> NoReturn:
+    raise protocol_error("the first frame is no SETTINGS")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tritium.http2.errors import Http2Code, Http2ConnectionError, Http2StreamError, calm, protocol_error
-from tritium.http2.frames import window_update
+from tritium.http2.frames import END_STREAM, window_update
 from tritium.http2.limits import RateGuard
 from tritium.http2.stream import NOTHING, Http2Stream, wrong_length
 from tritium.http2.streams import Streams
@@ -13,12 +13,38 @@ class Content:
     """The DATA frames of a connection. The connection's window is given back as its bytes come, for every
     stream has a window of its own."""
 
-    __slots__ = ("_empty", "_full", "_streams", "_window")
+    __slots__ = ("_empty", "_full", "_low", "_streams", "_window")
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._full = self._window = streams.limits.connection_window_bytes
+        self._low = self._full // 2  # below it the window is given back
         self._empty = RateGuard(streams.limits.empty_frames)
+
+    def on_frame(self, flags: int, stream_id: int, payload: memoryview) -> None:
+        """A whole DATA frame without padding; raises Http2ConnectionError."""
+        streams, size = self._streams, len(payload)
+        stream = streams.open.get(stream_id)
+        window = self._window - size
+        if (
+            stream is None
+            or not stream.receiving
+            or not 0 < size <= stream.recv_window
+            or window < self._low
+            or stream.target is not None
+            or stream.content_left is not None
+        ):
+            self.on_data_head(stream_id, size)
+            self.on_data(stream_id, payload, bool(flags & END_STREAM))
+            return
+        self._window = window
+        stream.recv_window -= size
+        streams.idle_frames = 0
+        if flags & END_STREAM:
+            stream.receiving = False
+            stream.listener.on_data(payload, True)
+        else:
+            stream.listener.on_data(payload, False)
 
     def on_data_head(self, stream_id: int, length: int) -> None:
         """A DATA frame of ``length`` bytes begins; raises Http2ConnectionError."""
@@ -28,7 +54,7 @@ class Content:
         window = self._window - length
         if window < 0:
             raise Http2ConnectionError(Http2Code.FLOW_CONTROL_ERROR, "DATA beyond the connection's window")
-        if window * 2 < self._full:
+        if window < self._low:
             streams.flow.emit(window_update(0, self._full - window))
             window = self._full
         self._window = window
@@ -57,7 +83,7 @@ class Content:
             return
         size = len(piece)
         if size:
-            streams.moved()
+            streams.idle_frames = 0
         elif not end and self._empty.exceeded(streams.now_s):
             raise calm("too many empty DATA frames")
         if stream.content_left is not None:

@@ -21,15 +21,14 @@ from tritium.http2.limits import PingGuard, RateGuard
 from tritium.http2.peer_settings import apply_settings
 from tritium.http2.streams import Streams
 
+_unpack_u32 = U32.unpack
 _CONNECTION_FRAMES = (SETTINGS, PING, GOAWAY)
 
 
 class ControlFrames:
-    """The control frames of a connection. ``settled``: the client's first SETTINGS came.
+    """The control frames of a connection. ``on_pong`` is given the eight bytes of each answer to a ping.
 
-    ``on_pong`` is given the eight bytes of each answer to a ping.
-
-    Each method raises Http2ConnectionError or Http2StreamError where a rule is broken.
+    Each method raises Http2ConnectionError where a rule is broken that ends the connection.
     """
 
     def __init__(self, streams: Streams, on_pong: Callable[[bytes], None]) -> None:
@@ -38,7 +37,6 @@ class ControlFrames:
         self._settings = RateGuard(streams.limits.settings)
         self._pings = PingGuard(streams.limits.pings)
         self._sent_before = 0
-        self.settled = False
 
     def on_frame(self, kind: int, flags: int, stream_id: int, payload: memoryview) -> None:
         """A frame that is not DATA, HEADERS, CONTINUATION or WINDOW_UPDATE."""
@@ -57,16 +55,18 @@ class ControlFrames:
             raise protocol_error("a client may not push")
         else:
             if kind == PRIORITY and len(payload) != 5:
-                raise Http2StreamError(stream_id, Http2Code.FRAME_SIZE_ERROR, "PRIORITY is not 5 bytes long")
+                text = "PRIORITY is not 5 bytes long"
+                self._streams.fail(Http2StreamError(stream_id, Http2Code.FRAME_SIZE_ERROR, text))
+                return
             if kind == GOAWAY and len(payload) < 8:
                 raise Http2ConnectionError(Http2Code.FRAME_SIZE_ERROR, "GOAWAY is shorter than 8 bytes")
             self._streams.count_idle_frame()
 
-    def on_window_update(self, stream_id: int, payload: memoryview) -> None:
+    def on_window_update(self, flags: int, stream_id: int, payload: memoryview) -> None:
         """A WINDOW_UPDATE frame."""
         streams = self._streams
         streams.count_idle_frame()
-        increment = U32.unpack(payload)[0] & 0x7FFFFFFF
+        increment = _unpack_u32(payload)[0] & 0x7FFFFFFF
         if not stream_id:
             if not increment:
                 raise protocol_error("WINDOW_UPDATE of 0")
@@ -76,9 +76,10 @@ class ControlFrames:
         if stream is None:
             streams.check_known(stream_id)
         elif not increment:
-            raise Http2StreamError(stream_id, Http2Code.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+            streams.fail(Http2StreamError(stream_id, Http2Code.PROTOCOL_ERROR, "WINDOW_UPDATE of 0"))
         elif not streams.flow.widen_stream(stream, increment):
-            raise Http2StreamError(stream_id, Http2Code.FLOW_CONTROL_ERROR, "window passes 2^31-1")
+            text = "window passes 2^31-1"
+            streams.fail(Http2StreamError(stream_id, Http2Code.FLOW_CONTROL_ERROR, text))
 
     def _on_settings(self, flags: int, payload: memoryview) -> None:
         streams = self._streams
@@ -88,7 +89,6 @@ class ControlFrames:
             raise calm("too many SETTINGS")
         if flags & ACK:
             return
-        self.settled = True
         streams.flow.emit(SETTINGS_ACK)  # before what may now be sent
         apply_settings(payload, streams.flow, streams.open)
 

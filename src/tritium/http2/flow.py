@@ -106,7 +106,8 @@ class SendFlow:
         """``size`` bytes of DATA go out."""
         self._window -= size
         self.sent += 1
-        self._update_free()
+        if self._window < self.free:
+            self._update_free()
 
     def drop(self, stream: Http2Stream) -> None:
         """The stream is gone, and with it what it has queued."""
@@ -125,7 +126,8 @@ class SendFlow:
         self._window += increment
         if self._window > MAX_WINDOW:
             raise Http2ConnectionError(Http2Code.FLOW_CONTROL_ERROR, "connection window passes 2^31-1")
-        self._update_free()
+        if self.free < self.max_frame:
+            self._update_free()
         if self._blocked:
             self._pump_blocked()
 

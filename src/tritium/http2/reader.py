@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tritium.http2.errors import Http2Code, Http2ConnectionError, calm, protocol_error
@@ -19,22 +20,25 @@ from tritium.http2.frames import (
 _MASK = 0x7FFFFFFF  # the reserved bit of a stream identifier is ignored
 
 
+FrameHandler = Callable[[int, int, memoryview], None]
+"""Takes the flags, the stream and the payload of a whole frame; the payload is valid during the call only."""
+
+
 class FrameSink(Protocol):
-    """Who takes the frames. May raise Http2ConnectionError."""
+    """Who takes the frames. May raise Http2ConnectionError.
 
-    def on_frame(self, kind: int, flags: int, stream_id: int, payload: memoryview) -> None:
-        """A whole frame of a known type other than DATA; the payload is valid during the call only.
+    Attributes:
+        handlers: by kind, who takes whole frames; the last one those of all unknown kinds, whose payloads are
+            left out. Frames of a fixed length have it, except PRIORITY. The entries may change at any time.
+    """
 
-        Those of a fixed length have it, except PRIORITY.
-        """
-        ...
-
-    def on_skipped(self, stream_id: int) -> None:
-        """A frame of an unknown type."""
+    @property
+    def handlers(self) -> Sequence[FrameHandler]:
+        """See above."""
         ...
 
     def on_data_head(self, stream_id: int, length: int) -> None:
-        """A DATA frame of ``length`` bytes, padding included, begins."""
+        """A DATA frame of ``length`` bytes, padding included, begins: a padded one, or not all of it is there."""
         ...
 
     def on_padding(self, stream_id: int, size: int) -> None:
@@ -53,11 +57,12 @@ class FrameReader:
     ``data_stream`` or, where that is 0, of no interest.
     """
 
-    __slots__ = ("_end", "_max_control", "_max_frame", "_padding", "_partial", "_preface", "_sink",
-                 "data_stream", "left")  # fmt: skip
+    __slots__ = ("_end", "_handlers", "_max_control", "_max_frame", "_padding", "_partial", "_preface",
+                 "_sink", "data_stream", "left")  # fmt: skip
 
     def __init__(self, sink: FrameSink, *, max_frame_bytes: int, max_control_bytes: int) -> None:
         self._sink = sink
+        self._handlers = sink.handlers
         self._max_frame = max_frame_bytes
         self._max_control = max_control_bytes
         self._partial = bytearray()  # of the preface, or of a frame that has to be whole
@@ -73,40 +78,49 @@ class FrameReader:
         Raises:
             Http2ConnectionError: from the sink, or because a frame is too long; feed nothing more.
         """
-        position, end = 0, len(view)
+        position = 0
         if self._partial or not self._preface:
             position = self._complete(view)
+        position = self._frames(view, position)
+        if position < len(view):
+            self._partial += view[position:]
+
+    def _frames(self, view: memoryview, position: int) -> int:
+        """Take what is there from ``position`` on: where that ends, which is before what needs more bytes."""
+        handlers, unpack = self._handlers, HEAD.unpack_from
+        end = len(view)
         while position < end:
             if self.left:
                 position += self.through(view[position:])
                 continue
-            used = self._frame(view, position, end)
-            if not used:
-                self._partial += view[position:]
-                return
-            position += used
-
-    def _frame(self, view: memoryview, start: int, end: int) -> int:
-        """Take the frame, or its beginning, at ``start``: how many bytes of it; 0 if more are needed."""
-        if end - start < HEAD_BYTES:
-            return 0
-        head: int
-        head, flags, stream_id = HEAD.unpack_from(view, start)
-        length, kind = head >> 8, head & 0xFF
-        stream_id &= _MASK
-        if kind == DATA:
-            return self._data(view, start, end, (flags, stream_id, length))
-        if FIXED_LENGTHS.get(kind) != length:
-            self._check_length(kind, length)
-        if kind >= KNOWN_TYPES:
-            self._sink.on_skipped(stream_id)
-            self.data_stream, self.left = 0, length
-            return HEAD_BYTES
-        stop = start + HEAD_BYTES + length
-        if stop > end:
-            return 0
-        self._sink.on_frame(kind, flags, stream_id, view[start + HEAD_BYTES : stop])
-        return HEAD_BYTES + length
+            start = position + HEAD_BYTES
+            if start > end:
+                break
+            head, flags, stream_id = unpack(view, position)
+            length, kind = head >> 8, head & 0xFF
+            stream_id &= _MASK
+            stop = start + length
+            if kind == DATA:
+                if stop > end or flags & PADDED or length > self._max_frame:
+                    stop = position + self._data(view, position, end, (flags, stream_id, length))
+                    if stop == position:
+                        break
+                else:
+                    handlers[DATA](flags, stream_id, view[start:stop])
+                position = stop
+                continue
+            if length != FIXED_LENGTHS.get(kind):
+                self._check_length(kind, length)
+            if kind >= KNOWN_TYPES:
+                handlers[KNOWN_TYPES](flags, stream_id, view[:0])
+                self.data_stream, self.left = 0, length
+                position = start
+            elif stop > end:
+                break
+            else:
+                handlers[kind](flags, stream_id, view[start:stop])
+                position = stop
+        return position
 
     def _data(self, view: memoryview, start: int, end: int, head: tuple[int, int, int]) -> int:
         flags, stream_id, length = head
@@ -186,7 +200,7 @@ class FrameReader:
                 self._preface = True
                 self._partial = bytearray()
                 return position
-            if self._frame(memoryview(partial), 0, len(partial)):
+            if self._frames(memoryview(partial), 0):
                 self._partial = bytearray()
         return position
 

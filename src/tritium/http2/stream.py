@@ -78,14 +78,19 @@ class Http2Stream:
     )  # fmt: skip
 
     def __init__(
-        self, stream_id: int, streams: Streams, headers: RequestHeaders, windows: tuple[int, int]
+        self,
+        stream_id: int,
+        streams: Streams,
+        headers: RequestHeaders,
+        windows: tuple[int, int],
+        receiving: bool,
     ) -> None:
         self.id = stream_id
         self.streams = streams
         self.headers = headers
         self.listener: StreamListener = DEAF
         self.recv_window, self.send_window = windows
-        self.receiving = True  # the client may send more
+        self.receiving = receiving  # the client may send more
         self.sending = True  # the reply is not complete; false as soon as its end is queued
         self.content_left = headers.content_length
         self.trailers: tuple[Field, ...] = ()

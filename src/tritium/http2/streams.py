@@ -23,6 +23,7 @@ class Streams:
 
     Attributes:
         open: by identifier.
+        idle_frames: how many came in a row that moved no request.
         last_id: the highest identifier that the client used.
         final_id: streams above it are refused; GOAWAY said so.
         finished: there will be no more streams.
@@ -40,18 +41,23 @@ class Streams:
         self._gone: dict[int, None] = {}  # the latest that we reset
         self._skipped: deque[tuple[int, int]] = deque(maxlen=_MAX_SKIPPED)  # what the client left out
         self._resets = RateGuard(limits.resets)
-        self._idle_frames = 0
+        self.idle_frames = 0
         self._sent_before = 0
 
     # -- lives --
 
     def begin(self, stream_id: int, headers: RequestHeaders, *, receiving: bool) -> Http2Stream:
-        """A new stream, the last one that the client announced."""
-        stream = Http2Stream(
-            stream_id, self, headers, (self.limits.stream_window_bytes, self.flow.initial_window)
+        """A new stream, the last one that the client announced.
+
+        Raises:
+            Http2StreamError: it is one too many.
+        """
+        limits = self.limits
+        if len(self.open) >= limits.max_concurrent_streams or stream_id > self.final_id:
+            raise Http2StreamError(stream_id, Http2Code.REFUSED_STREAM, "too many streams, or going away")
+        stream = self.open[stream_id] = Http2Stream(
+            stream_id, self, headers, (limits.stream_window_bytes, self.flow.initial_window), receiving
         )
-        stream.receiving = receiving
-        self.open[stream_id] = stream
         return stream
 
     def announce(self, stream_id: int) -> None:
@@ -65,11 +71,6 @@ class Streams:
         if stream_id > self.last_id + 2:
             self._skipped.append((self.last_id, stream_id))
         self.last_id = stream_id
-
-    def check_room(self, stream_id: int) -> None:
-        """Raises Http2StreamError if the announced stream is one too many."""
-        if len(self.open) >= self.limits.max_concurrent_streams or stream_id > self.final_id:
-            raise Http2StreamError(stream_id, Http2Code.REFUSED_STREAM, "too many streams, or going away")
 
     def reply_sent(self, stream: Http2Stream) -> None:
         """The end of a reply was sent."""
@@ -157,13 +158,9 @@ class Streams:
 
     def count_idle_frame(self) -> None:
         """A frame that moves no request. Raises Http2ConnectionError if there are too many in a row."""
-        self._idle_frames += 1
-        if self._idle_frames > self.limits.max_idle_control_frames:
+        self.idle_frames += 1
+        if self.idle_frames > self.limits.max_idle_control_frames:
             if self.flow.sent == self._sent_before:
                 raise calm("too many control frames")
             self._sent_before = self.flow.sent
-            self.moved()
-
-    def moved(self) -> None:
-        """A frame moved a request."""
-        self._idle_frames = 0
+            self.idle_frames = 0

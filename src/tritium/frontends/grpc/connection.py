@@ -135,9 +135,8 @@ class GrpcConnection(asyncio.BufferedProtocol):
         target, self._target = self._target, None
         if target is None:
             data = self._shared.scratch[:nbytes]
-            begun = self._http2.settled
             self._http2.receive(data, now_s)
-            if not begun and self._http2.error is not None and bytes(data[:4]) in _HTTP_1:
+            if self._http2.error is not None and not self._http2.settled and bytes(data[:4]) in _HTTP_1:
                 self._refuse_http_1()
         else:
             self._http2.received(target[:nbytes], now_s)
