@@ -38,7 +38,7 @@ class FrameSink(Protocol):
         ...
 
     def on_data_head(self, stream_id: int, length: int) -> None:
-        """A DATA frame of ``length`` bytes, padding included, begins: a padded one, or not all of it is there."""
+        """A DATA frame of ``length`` bytes, padding included, begins: padded, or not all there."""
         ...
 
     def on_padding(self, stream_id: int, size: int) -> None:

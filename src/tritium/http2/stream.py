@@ -7,6 +7,7 @@ any             -> gone (RST_STREAM from either side, or the end of the connecti
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tritium.http2.errors import Http2Code, Http2StreamError
@@ -147,27 +148,27 @@ class Http2Stream:
         if self.sending:
             self.streams.flow.send_trailers(self, block)
 
-    def send_response(self, headers: bytes, body: Buffer, trailers: bytes) -> None:
-        """A whole reply at once: in one piece where the windows allow it."""
+    def send_response(self, headers: bytes, body: Sequence[Buffer], trailers: bytes) -> None:
+        """A whole reply at once, its body in parts: in one piece where the windows allow it."""
         if not self.sending:
             return
-        flow, size = self.streams.flow, len(body)
+        flow, size = self.streams.flow, sum(map(len, body))
         if size > flow.free or size > self.send_window or flow.block_prefix:
             flow.send_headers(self, headers, end=False)
-            flow.send_data(self, (body,))
+            flow.send_data(self, body)
             flow.send_trailers(self, trailers)
             return
-        stream_id = self.id
+        stream_id, pack = self.id, HEAD.pack
         self.send_window -= size
         flow.spend(size)
         flow.emit(
             b"".join(
                 (
-                    HEAD.pack(len(headers) << 8 | HEADERS, END_HEADERS, stream_id),
+                    pack(len(headers) << 8 | HEADERS, END_HEADERS, stream_id),
                     headers,
-                    HEAD.pack(size << 8, 0, stream_id),
-                    body,
-                    HEAD.pack(len(trailers) << 8 | HEADERS, END_HEADERS | END_STREAM, stream_id),
+                    pack(size << 8, 0, stream_id),
+                    *body,
+                    pack(len(trailers) << 8 | HEADERS, END_HEADERS | END_STREAM, stream_id),
                     trailers,
                 )
             )

@@ -55,7 +55,7 @@ class Noted:
 
 def echo(noted: Noted) -> None:
     """Send the body back."""
-    noted.stream.send_response(OK_BLOCK, bytes(noted.body), DONE_BLOCK)
+    noted.stream.send_response(OK_BLOCK, (bytes(noted.body),), DONE_BLOCK)
 
 
 def consume(noted: Noted) -> None:

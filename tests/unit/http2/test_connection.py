@@ -197,7 +197,7 @@ def test_no_data_is_sent_while_the_transport_is_full() -> None:
     server = Server(consume)
     server.receive(GET)
     server.connection.hold(True)
-    server.requests[1].stream.send_response(OK_BLOCK, b"body", DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_BLOCK, (b"body",), DONE_BLOCK)
     assert [f.kind for f in server.frames()] == [HEADERS]
     server.connection.hold(False)
     assert [f.kind for f in server.frames()] == [DATA, HEADERS]
@@ -206,7 +206,7 @@ def test_no_data_is_sent_while_the_transport_is_full() -> None:
 def test_a_reply_before_the_end_of_the_request_tells_the_client_to_stop() -> None:
     server = Server(consume)
     server.receive(frame(HEADERS, END_HEADERS, 1, REQUEST_BLOCK))
-    server.requests[1].stream.send_response(OK_BLOCK, b"enough", DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_BLOCK, (b"enough",), DONE_BLOCK)
     assert server.reset_code() is Http2Code.NO_ERROR
     server.receive(frame(DATA, END_STREAM, 1, b"late"))
     server.receive(frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"))
@@ -311,7 +311,7 @@ def test_shutting_down_finishes_what_was_sent_before_the_client_knew() -> None:
     assert server.reset_code() is Http2Code.REFUSED_STREAM
     finished = []
     for stream_id in (1, 3):
-        server.requests[stream_id].stream.send_response(OK_BLOCK, b"", DONE_BLOCK)
+        server.requests[stream_id].stream.send_response(OK_BLOCK, (b"",), DONE_BLOCK)
         finished.append(server.connection.finished)
     assert finished == [False, True]
 
@@ -336,7 +336,7 @@ def test_no_more_requests_are_taken_than_were_allowed() -> None:
     server = Server(consume, Http2Limits(max_concurrent_streams=1))
     server.receive(GET + frame(HEADERS, END_HEADERS | END_STREAM, 3, REQUEST_BLOCK))
     assert server.reset_code() is Http2Code.REFUSED_STREAM
-    server.requests[1].stream.send_response(OK_BLOCK, b"", DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_BLOCK, (b"",), DONE_BLOCK)
     server.receive(frame(HEADERS, END_HEADERS | END_STREAM, 5, REQUEST_BLOCK))
     assert [*server.requests] == [1, 5]
 

@@ -284,5 +284,5 @@ def test_a_reply_is_not_disturbed_by_errors_of_other_streams() -> None:
     server = Server(consume)
     server.receive(ENDED + frame(HEADERS, WHOLE, 3, b"\x82"))
     server.output()
-    server.requests[1].stream.send_response(OK_BLOCK, b"x", DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_BLOCK, (b"x",), DONE_BLOCK)
     assert [f.kind for f in server.frames()] == [HEADERS, DATA, HEADERS]
