@@ -86,8 +86,12 @@ class WireCodec:
         _, count = frames.BATCH.unpack_from(body)
         times = frames.TIMES.unpack_from(body, frames.BATCH.size)
         parts = frames.decode_parts(body, frames.BATCH.size + frames.TIMES.size, count)
-        outcome = Outcome([self.decode(part, worker) for part in parts], *times)
-        if any(part[4] for part in parts):
+        responses, states = [], 0
+        for part in parts:
+            responses.append(self.decode(part, worker))
+            states |= part[4]
+        outcome = Outcome(responses, *times)
+        if states:
             outcome.delivered = frozenset(i for i, part in enumerate(parts) if part[4] == frames.OPEN)
             outcome.again = frozenset(i for i, part in enumerate(parts) if part[4] == frames.AGAIN)
         return outcome
@@ -154,19 +158,17 @@ class WireCodec:
 
     def decode(self, part: PartView, worker: Worker) -> InferenceResponse:
         """A response from a part of a RESULT frame; its tensors are views of the frame or of the arena."""
-        response = InferenceResponse()
         spec, meta_bytes, places, inline, _ = part
+        parameters = None
         if meta_bytes:
             meta = msgspec.json.decode(meta_bytes)
             if "error" in meta:
-                response.error = error_of(*meta["error"])
-                return response
-            response.parameters = meta.get("parameters")
+                return InferenceResponse(error=error_of(*meta["error"]))
+            parameters = meta.get("parameters")
         specs = self._parsed.get(spec)
         if specs is None:
             specs = self._parse(spec)
-        response.outputs = _tensors(specs, places, inline, worker)
-        return response
+        return InferenceResponse(_tensors(specs, places, inline, worker), None, parameters)
 
     def _parse(self, spec: bytes) -> list[TensorSpec]:
         if len(self._parsed) >= _CACHE_ENTRIES:

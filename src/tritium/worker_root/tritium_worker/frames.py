@@ -27,6 +27,7 @@ Buffer = Union[bytes, bytearray, memoryview]
 
 HEAD = struct.Struct("<IBxxx")  # body length, kind
 BATCH = struct.Struct("<II")  # batch id, count
+_BATCH_HEAD = struct.Struct("<IBxxxII")  # HEAD and BATCH
 TIMES = struct.Struct("<QQQ")  # compute input, infer, output in ns
 SENT = struct.Struct("<III")  # batch or call, position, flags
 PART = struct.Struct("<IIIQH")  # cancel slot, spec bytes, meta bytes, inline bytes, number of places
@@ -72,14 +73,14 @@ def encode_batch(
     kind: int, batch_id: int, parts: Sequence[Part], times: Optional[bytes] = None
 ) -> List[Buffer]:
     """The buffers of an EXECUTE or RESULT frame, to be sent in order."""
-    buffers: List[Buffer] = [b"", BATCH.pack(batch_id, len(parts))]
+    buffers: List[Buffer] = [b""]
     total = BATCH.size
     if times is not None:
         buffers.append(times)
         total += len(times)
     for part in parts:
         total += _put(buffers, part)
-    buffers[0] = HEAD.pack(total, kind)
+    buffers[0] = _BATCH_HEAD.pack(total, kind, batch_id, len(parts))
     return buffers
 
 
@@ -101,18 +102,21 @@ def _put(buffers: List[Buffer], part: Part) -> int:
     inline_bytes = 0
     for buffer in inline:
         inline_bytes += len(buffer)
-    packed = struct.pack("<%dq" % len(places), *places) if places else b""
-    buffers.append(PART.pack(slot, len(spec), len(meta), inline_bytes, len(places)) + spec + meta + packed)
+    head = PART.pack(slot, len(spec), len(meta), inline_bytes, len(places)) + spec
+    if meta or places:
+        head += meta + struct.pack("<%dq" % len(places), *places)
+    buffers.append(head)
     buffers.extend(inline)
-    return PART.size + len(spec) + len(meta) + len(packed) + inline_bytes
+    return len(head) + inline_bytes
 
 
 def decode_parts(body: memoryview, position: int, count: int) -> List[PartView]:
     """The parts of an EXECUTE or RESULT body from ``position`` on."""
     parts: List[PartView] = []
+    unpack, size = PART.unpack_from, PART.size
     for _ in range(count):
-        slot, spec_bytes, meta_bytes, inline_bytes, place_count = PART.unpack_from(body, position)
-        position += PART.size
+        slot, spec_bytes, meta_bytes, inline_bytes, place_count = unpack(body, position)
+        position += size
         spec = bytes(body[position : position + spec_bytes])
         position += spec_bytes
         meta = b""
