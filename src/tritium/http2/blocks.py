@@ -83,7 +83,7 @@ class HeaderBlocks:
         streams = self._streams
         streams.announce(stream_id)
         headers = self._decoder.request(block)
-        stream = streams.begin(stream_id, headers, receiving=not end_stream)
+        stream = streams.begin(stream_id, headers, not end_stream)
         listener = self._accept(stream)
         if stream_id not in streams.open:  # it is answered already
             return

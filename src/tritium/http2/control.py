@@ -65,7 +65,9 @@ class ControlFrames:
     def on_window_update(self, flags: int, stream_id: int, payload: memoryview) -> None:
         """A WINDOW_UPDATE frame."""
         streams = self._streams
-        streams.count_idle_frame()
+        streams.idle_frames += 1
+        if streams.idle_frames > streams.max_idle_frames:
+            streams.check_idle_frames()
         increment = _unpack_u32(payload)[0] & 0x7FFFFFFF
         if not stream_id:
             if not increment:

@@ -23,7 +23,8 @@ class Streams:
 
     Attributes:
         open: by identifier.
-        idle_frames: how many came in a row that moved no request.
+        idle_frames: how many came in a row that moved no request; see ``check_idle_frames``.
+        max_idle_frames: how many of them are looked at together.
         last_id: the highest identifier that the client used.
         final_id: streams above it are refused; GOAWAY said so.
         finished: there will be no more streams.
@@ -42,11 +43,12 @@ class Streams:
         self._skipped: deque[tuple[int, int]] = deque(maxlen=_MAX_SKIPPED)  # what the client left out
         self._resets = RateGuard(limits.resets)
         self.idle_frames = 0
+        self.max_idle_frames = limits.max_idle_control_frames
         self._sent_before = 0
 
     # -- lives --
 
-    def begin(self, stream_id: int, headers: RequestHeaders, *, receiving: bool) -> Http2Stream:
+    def begin(self, stream_id: int, headers: RequestHeaders, receiving: bool) -> Http2Stream:
         """A new stream, the last one that the client announced.
 
         Raises:
@@ -159,8 +161,12 @@ class Streams:
     def count_idle_frame(self) -> None:
         """A frame that moves no request. Raises Http2ConnectionError if there are too many in a row."""
         self.idle_frames += 1
-        if self.idle_frames > self.limits.max_idle_control_frames:
-            if self.flow.sent == self._sent_before:
-                raise calm("too many control frames")
-            self._sent_before = self.flow.sent
-            self.idle_frames = 0
+        if self.idle_frames > self.max_idle_frames:
+            self.check_idle_frames()
+
+    def check_idle_frames(self) -> None:
+        """Many frames moved no request: raises Http2ConnectionError unless replies were sent meanwhile."""
+        if self.flow.sent == self._sent_before:
+            raise calm("too many control frames")
+        self._sent_before = self.flow.sent
+        self.idle_frames = 0

@@ -207,7 +207,9 @@ class GrpcConnection(asyncio.BufferedProtocol):
     def _accept(self, stream: Http2Stream) -> StreamListener:
         """A new stream: who listens to it."""
         headers = stream.headers
-        plan = cast("CallPlan[Unary | Streaming] | None", headers.plan) or self._shared.plan(headers)
+        plan = headers.plan
+        if not isinstance(plan, CallPlan):
+            plan = self._shared.plan(headers)
         method = plan.method
         if plan.refusal is not None or method is None:
             stream.send_headers(plan.refusal or b"", end=True)

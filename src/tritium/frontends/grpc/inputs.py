@@ -97,9 +97,11 @@ class StreamInput:
         if reader is None or self._call.over:
             return
         try:
-            size = len(data) - PREFIX_BYTES
+            length = len(data)
+            size = length - PREFIX_BYTES
             if size > 0 and reader.whole and PREFIX.unpack_from(data) == (0, size) and size <= self._limit:
-                self._on_message(False, bytes(data[PREFIX_BYTES:]))  # one whole message, as most pieces are
+                self._call.unconsumed.append(length)
+                self._receiver.on_message(bytes(data[PREFIX_BYTES:]))  # whole, as most pieces are
             else:
                 reader.feed(data)
             if end and not self._call.over:
