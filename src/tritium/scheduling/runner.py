@@ -71,9 +71,18 @@ class BatchRunner:
             raise UnavailableError(f"{request.label} model '{request.model_name}' is being unloaded")
         if (reason := self._unavailable()) is not None:
             raise UnavailableError(reason)
-        self._policy.add(request, request.arrival_ns // 1000)
-        if (self._running == 0 or self.instances[0].eager) and not self._dispatch_scheduled:
-            self._dispatch()  # nothing can be gained by looking for company
+        now_us = request.arrival_ns // 1000
+        try:
+            self._policy.add(request, now_us)
+        except UnavailableError:
+            if not self._dispatch_scheduled:
+                raise
+            self._dispatch()  # what only waits for the loop to turn does not fill the queue
+            self._policy.add(request, now_us)
+        # With those that arrive in the same turn of the loop, also where none of them shares a batch: a worker
+        # that is woken up once for all of them takes two thirds of the time.
+        if self.instances[0].eager and not self._dispatch_scheduled:
+            self._dispatch()
         else:
             self.wake()
 

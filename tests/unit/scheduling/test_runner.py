@@ -81,6 +81,7 @@ def test_a_request_runs_on_a_free_instance_and_is_answered() -> None:
     async def scenario() -> None:
         rig = Rig()
         one = rig.enqueue()
+        await turn()
         assert [batch.requests for batch in rig.instances[0].batches] == [[one]]
         assert (rig.runner.pending, rig.runner.busy) == (0, True)
         rig.instances[0].finish()
@@ -91,16 +92,26 @@ def test_a_request_runs_on_a_free_instance_and_is_answered() -> None:
     asyncio.run(scenario())
 
 
-def test_the_first_request_does_not_wait_for_the_loop_to_turn_and_the_next_ones_come_together() -> None:
+def test_requests_that_arrive_in_one_turn_of_the_loop_leave_together() -> None:
     async def scenario() -> None:
         rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(10)), instances=[FakeInstance(capacity=2)])
-        sizes = []
         for _ in range(3):
             rig.enqueue()
-            sizes.append(len(rig.instances[0].batches))
         await turn()
-        assert sizes == [1, 1, 1]
-        assert [len(batch.requests) for batch in rig.instances[0].batches] == [1, 2]
+        assert [len(batch.requests) for batch in rig.instances[0].batches] == [3]
+        assert rig.instances[0].flushed == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_only_waits_for_the_loop_to_turn_does_not_fill_the_queue() -> None:
+    async def scenario() -> None:
+        rig = Rig(policy=DirectPolicy(1))
+        rig.enqueue()
+        rig.enqueue()
+        with pytest.raises(UnavailableError, match="Exceeds maximum queue size"):
+            rig.enqueue()
+        assert (len(rig.instances[0].batches), rig.runner.pending) == (1, 1)
 
     asyncio.run(scenario())
 
@@ -454,6 +465,7 @@ def test_a_request_cancelled_in_the_queue_is_counted_when_the_batch_before_it_is
     async def scenario() -> None:
         rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(1)))
         rig.enqueue()
+        await turn()
         rig.enqueue().stream.cancel()
         assert rig.runner.pending == 0
         rig.enqueue().stream.cancel()

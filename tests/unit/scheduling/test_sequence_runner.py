@@ -76,8 +76,10 @@ def test_empty_rows_are_not_answered_and_count_for_the_size_of_the_batch_only() 
     async def scenario() -> None:
         rig = Rig(direct(slots=3))
         rig.enqueue(1, "S")
+        await turn()
         rig.instances[0].finish()
         rig.enqueue(2, "S")
+        await turn()
         batch = rig.instances[0].batches[-1]
         assert (len(batch.requests), batch.rows) == (2, 2)
         rig.instances[0].finish()
@@ -93,6 +95,7 @@ def test_a_sequence_that_idles_makes_room_by_timer() -> None:
         rig = Rig(oldest(candidates=1, idle_us=1000))
         rig.enqueue(1, "S")
         rig.enqueue(2, "S")
+        await turn()
         rig.instances[0].finish()
         await turn()
         assert len(rig.instances[0].batches) == 1
@@ -123,6 +126,7 @@ def test_a_cancelled_request_is_counted_and_not_answered() -> None:
     async def scenario() -> None:
         rig = Rig()
         rig.enqueue(1, "S")
+        await turn()
         gone, behind = rig.enqueue(1), rig.enqueue(1)
         gone.stream.cancel()
         rig.instances[0].finish()
@@ -140,6 +144,7 @@ def test_a_request_that_is_given_back_is_answered_once() -> None:
     async def scenario() -> None:
         rig = Rig()
         one = rig.enqueue(1, "S")
+        await turn()
         rig.instances[0].finish(again=frozenset({0}))
         await turn()
         assert rig.answers.responses == []
@@ -155,6 +160,7 @@ def test_a_lost_worker_ends_its_sequences() -> None:
     async def scenario() -> None:
         rig = Rig()
         rig.enqueue(1, "S")
+        await turn()
         rig.enqueue(1)
         rig.runner.lost(rig.instances[0])
         rig.instances[0].finish(error=WorkerDiedError("died"))
@@ -171,6 +177,7 @@ def test_stopping_runs_what_waits_without_waiting_for_idle_sequences() -> None:
         rig = Rig(oldest(candidates=1))
         for key in (1, 2):
             rig.enqueue(key, "S")
+        await turn()
         rig.instances[0].finish()
         stop = asyncio.create_task(rig.runner.stop())
         await turn()

@@ -44,6 +44,8 @@ class Channel:
         self._waiting: List[Buffer] = []
         self._left: Deque[List[Buffer]] = deque()  # by ``leave``
         self._flushed_ns = 0
+        self._began_ns = 0  # work on the frame whose result comes next; 0 if frames are worked on side by side
+        self._longest_ns = 0  # that such work took of late
         self._parsed: Dict[bytes, Tuple[List[TensorSpec], List[str]]] = {}
         self._encoded: Dict[Tuple[Tuple[TensorSpec, ...], Tuple[str, ...]], bytes] = {}
 
@@ -58,6 +60,7 @@ class Channel:
             count = 0
         if not count:
             os._exit(0)
+        self._flushed_ns = self._began_ns = time.perf_counter_ns()
         return self._feed(self._piece[:count])
 
     def receive_apart(self) -> List[Tuple[int, memoryview]]:
@@ -66,7 +69,8 @@ class Channel:
         return self._feed(self._piece_apart(0))
 
     def receive_now(self) -> List[Tuple[int, memoryview]]:
-        """As ``receive_apart``, without waiting: nothing when there is nothing."""
+        """As ``receive_apart``, without waiting: nothing when there is nothing. For coroutines."""
+        self._began_ns = self._longest_ns = 0
         try:
             return self._feed(self._piece_apart(socket.MSG_DONTWAIT))
         except BlockingIOError:
@@ -115,9 +119,13 @@ class Channel:
     def queue(self, buffers: Sequence[Buffer]) -> None:
         """Send soon: with the results that follow at once, or at ``flush``."""
         self._queued += 1
+        now_ns = time.perf_counter_ns()
+        if self._began_ns:  # what follows may take as long as anything did lately: no result waits for that
+            self._longest_ns = max(now_ns - self._began_ns, self._longest_ns - self._longest_ns // 4)
+            self._began_ns = now_ns
         with self._lock:
             self._waiting.extend(buffers)
-            if time.perf_counter_ns() - self._flushed_ns > _FLUSH_NS:
+            if now_ns - self._flushed_ns + self._longest_ns > _FLUSH_NS:
                 self._send(self._take_waiting())
         if self._left:
             self._send_left()
