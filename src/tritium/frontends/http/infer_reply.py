@@ -16,7 +16,8 @@ from tritium.protocol.json_codec import ResponseFormat, encode_infer_response
 from tritium.protocol.json_forms import JsonForm
 
 Own = Callable[[Coroutine[Any, Any, None]], None]  # runs a slow path to its end
-ReplyForm = tuple[int, tuple[tuple[object, ...], ...]]  # bytes of the id, and the outputs
+Described = tuple[tuple[object, ...], ...]
+ReplyForm = tuple[int, Described, Described]  # bytes of the id, outputs, parameters
 
 # From here on a body is read, and a reply written, in a thread: a megabyte of JSON takes about 10 ms.
 OFF_LOOP_BYTES = 1 << 20
@@ -65,12 +66,18 @@ class InferReply:
 
     def _form(self, response: InferenceResponse) -> ReplyForm | None:
         """What decides the head of the reply, if it can be known."""
-        if self.known is None or response.error is not None or response.parameters is not None:
+        if self.known is None or response.error is not None or not self._exchange.keep_alive:
             return None
-        if self._coding is not None or not self._exchange.keep_alive or self._exchange.head.http_1_0:
+        if self._coding is not None or self._exchange.head.http_1_0:
             return None
         outputs = tuple([(t.name, t.datatype, t.shape, len(t.buffer)) for t in response.outputs])
-        return len(self.request_id.encode()), outputs
+        if response.parameters is None:
+            return len(self.request_id.encode()), outputs, ()
+        # With their types: 1 and true are the same to a dict, 0.0 and -0.0 even then.
+        given = tuple([(name, value, value.__class__) for name, value in response.parameters.items()])
+        if float in [kind for _, _, kind in given]:
+            return None
+        return len(self.request_id.encode()), outputs, given
 
     def _remember(self, form: ReplyForm, head: bytes, document: bytes) -> None:
         """Keep what stands around the id, which is the first thing in a document, if it stands as it is."""

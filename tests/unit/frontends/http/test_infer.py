@@ -190,6 +190,21 @@ def test_errors_and_parameters_of_known_forms_are_not_left_out() -> None:
     assert json.loads(replies[3].body) == {"error": "broken"}
 
 
+def test_parameters_that_only_look_alike_are_told_apart() -> None:
+    wanted: list[dict[str, str | int | float | bool] | None] = [{"x": v} for v in (1, True, 1.0, 0.0, -0.0, "1")]
+    wanted += [{}, None, {"x": 1}, {"x": 2}]
+    responses = iter(
+        [InferenceResponse([tensor([[1.0]], "OUT")], parameters=given) for given in wanted for _ in range(2)]
+    )
+    scheduler = FakeScheduler(lambda request: request.stream.send(next(responses), final=True))
+    client = Client(model(scheduler=scheduler))
+    for given in wanted:
+        for _ in range(2):
+            reply = client.post_binary()
+            length = int(reply.headers["Inference-Header-Content-Length"])
+            assert repr(json.loads(reply.body[:length]).get("parameters")) == repr(given)
+
+
 def test_classes_of_a_known_form_are_made_anew() -> None:
     client = Client(model(labels={"OUT": ("cat", "dog")}))
     outputs = [{"name": "OUT", "parameters": {"binary_data": True, "classification": 1}}]
