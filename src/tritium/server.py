@@ -59,19 +59,18 @@ class InferenceServer:
 
     @property
     def ready(self) -> bool:
-        """Whether the server takes requests: every tracked model is loaded, if readiness is strict.
+        """Whether the server takes requests; if readiness is strict, also that no model failed to load.
 
         A worker that is being restarted shows in its model's readiness and not here: a fault in one model
-        must not take the others out of rotation. Nor does a version show that is being unloaded, as somebody
-        wanted.
+        must not take the others out of rotation. Nor does a version show that is being loaded or unloaded, as
+        somebody wanted.
         """
         if not self._accepting:
             return False
         if not self._strict_readiness:
             return True
-        return all(
-            v.state in (VersionState.READY, VersionState.UNLOADING)
-            or (v.state is VersionState.UNAVAILABLE and v.reason.startswith(UNLOADED))
+        return not any(
+            v.state is VersionState.UNAVAILABLE and not v.reason.startswith(UNLOADED)
             for v in self.models.versions()
         )
 

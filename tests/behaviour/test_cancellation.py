@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import grpc
+import numpy as np
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from tests.harness.http import infer_json, request, wait_until
 from tests.harness.models import PLAIN, WATCHFUL, write_python_model
 from tests.harness.server import ServerProcess
 
 PATH = "/v2/models/watchful/infer"
+LIMIT_S = 60.0
 
 
 @pytest.fixture
@@ -103,3 +107,29 @@ def test_t37_a_client_that_leaves_does_not_disturb_the_next_one(server: ServerPr
     began, cancelled = counts(server)
     assert began == 50 + cancelled
     assert 0 < cancelled <= 50
+
+
+def asked(seconds: float, model: str = "watchful") -> service_pb2.ModelInferRequest:
+    message = service_pb2.ModelInferRequest(model_name=model)
+    message.inputs.add(name="IN", datatype="FP32", shape=[1, 1])
+    message.raw_input_contents.append(np.float32(seconds).tobytes())
+    return message
+
+
+def test_t37_calls_and_streams_that_are_cancelled_are_told_or_never_run(server: ServerProcess) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        stub.ModelInfer(asked(0, "echo"), timeout=LIMIT_S)
+        running = stub.ModelInfer.future(asked(20), timeout=LIMIT_S)
+        stub.ModelInfer(asked(0, "echo"), timeout=LIMIT_S)  # on the same connection, so behind the other
+        wait_until(lambda: server.pending("watchful") == 0, 30, "it runs")
+        waiting = [stub.ModelInfer.future(asked(20), timeout=LIMIT_S) for _ in range(50)]
+        waiting += [stub.ModelStreamInfer(iter([asked(20)]), timeout=LIMIT_S) for _ in range(50)]
+        wait_until(lambda: server.pending("watchful") == 100, 15, "they wait")
+        for call in waiting:
+            call.cancel()
+        stub.ModelInfer(asked(0, "echo"), timeout=LIMIT_S)
+        running.cancel()
+        wait_until(lambda: counts(server) == (1, 1), 30, "it noticed, and nothing else has run")
+    assert failures(server, "CANCELED") >= 100
+    assert server.pending("watchful") == 0

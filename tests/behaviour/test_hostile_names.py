@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.behaviour.conftest import StartServer
-from tests.harness.http import request
+from tests.harness.http import infer_json, request
 from tests.harness.models import ECHO, PLAIN, write_onnx_model, write_python_model
 from tests.harness.server import GOOD, ServerProcess
 
@@ -96,6 +96,53 @@ def test_cve_2025_23316_names_are_only_looked_up(server: ServerProcess, name: st
         assert reply.status in {400, 404, 405, 503} or target != path, (path, reply)
     assert server.workers() == workers
     assert not list(Path.cwd().glob("PWNED*"))
+
+
+# Tells the kinds of what became of asking for, and loading, models of hostile names.
+ASKER = """
+NAMES = {names!r}
+
+def outcome(function, *arguments):
+    try:
+        return repr(function(*arguments))
+    except pb_utils.TritonModelException:
+        return "refused"
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.one(request) for request in requests]
+
+    def one(self, request):
+        found = set()
+        for name in NAMES:
+            asked = pb_utils.InferenceRequest(
+                model_name=name, requested_output_names=["OUT"], inputs=request.inputs()
+            )
+            found.add("refused" if asked.exec().has_error() else "answered")
+            found.add(outcome(pb_utils.load_model, name))
+            found.add(outcome(pb_utils.unload_model, name))
+            found.add(outcome(pb_utils.is_model_ready, name))
+        return pb_utils.InferenceResponse(
+            [pb_utils.Tensor("OUT", values(request))], parameters={{"found": " ".join(sorted(found))}}
+        )
+"""
+
+
+def test_cve_2025_23316_names_that_a_model_asks_for_are_only_looked_up(
+    start_server: StartServer, repository: Path
+) -> None:
+    hostile = [name for name in NAMES if name != "echo:1"] + ["", "echo\0", "a;touch PWNED", "../secret"]
+    write_python_model(repository, "asker", ASKER.format(names=hostile))
+    flags = ("--model-control-mode", "explicit", "--load-model", "echo", "--load-model", "asker")
+    server = start_server(repository, *flags)
+    workers = server.workers()
+    reply = server.infer("asker", infer_json([1]))
+    assert reply.status == 200, reply.body
+    # Nothing is loaded by such a name, nothing is ready, and unloading what is not there is no error.
+    assert reply.json["parameters"]["found"] == "False None refused"
+    assert server.workers() == workers
+    assert not list(Path.cwd().glob("PWNED*"))
+    server.assert_three_ok()
 
 
 TRAVERSAL = [

@@ -1,4 +1,4 @@
-"""What other models notice of one that loads, reloads or crashes: nothing (T14, T33)."""
+"""What other models notice of one that loads, reloads or crashes: nothing (T14, T20, T33)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import tritonclient.grpc as grpcclient
 
 from tests.harness.http import infer_json, request, wait_until
 from tests.harness.models import PLAIN, POISON, write_python_model
@@ -30,6 +31,26 @@ class TritonPythonModel:
         return [answer(values(request)) for request in requests]
 """
 
+# Does not end to load before there is a file ``go`` in its directory.
+WAITING_LOADER = """
+class TritonPythonModel:
+    def initialize(self, args):
+        while not os.path.exists(os.path.join(args["model_repository"], "go")):
+            time.sleep(0.01)
+
+    def execute(self, requests):
+        return [answer(values(request)) for request in requests]
+"""
+QUESTIONS = (
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/v2/models/echo",
+    "/v2/models/echo/ready",
+    "/v2/models/echo/config",
+    "/v2/models/stats",
+)
+
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,6 +58,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_python_model(models, "echo", PLAIN)
     write_python_model(models, "poison", POISON)
     write_python_model(models, "slow", SLOW_LOADER.format(seconds=LOAD_S))
+    write_python_model(models, "waiting", WAITING_LOADER)
     write_python_model(models, "popular", SLOW_LOADER.format(seconds=0.5))
     return models
 
@@ -106,9 +128,40 @@ def test_t14_a_model_that_crashes_again_and_again_stalls_nobody(server: ServerPr
     undisturbed(seen)
 
 
+def test_t20_while_a_model_loads_by_request_every_question_is_answered(
+    server: ServerProcess, repository: Path
+) -> None:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        grpcclient.InferenceServerClient(f"127.0.0.1:{server.grpc_port}") as client,
+    ):
+        loading = pool.submit(load, server, "waiting")
+        try:
+            wait_until(lambda: state(server, "waiting") == "LOADING", 30.0, "it loads")
+            for _ in range(50):
+                began = time.monotonic()
+                assert {server.get(path).status for path in QUESTIONS} == {200}
+                assert client.is_server_ready() and client.is_model_ready("echo")
+                assert client.get_model_metadata("echo").name == "echo"
+                assert server.infer("echo", GOOD).status == 200
+                assert time.monotonic() - began < STALL_S
+            assert server.get("/v2/models/waiting/ready").status == 400
+            assert server.infer("waiting", GOOD).status == 404
+            assert state(server, "waiting") == "LOADING"
+        finally:
+            (repository / "waiting" / "go").touch()
+        assert loading.result(60.0) == 200
+    assert server.infer("waiting", GOOD).status == 200
+
+
+def state(server: ServerProcess, model: str) -> str:
+    entries = server.ask("POST", "/v2/repository/index", b"{}").json
+    return str(next(entry.get("state") for entry in entries if entry["name"] == model))
+
+
 def test_t33_many_who_load_a_model_at_once_load_it_once(server: ServerProcess, repository: Path) -> None:
-    with ThreadPoolExecutor(25) as pool:
-        assert set(pool.map(lambda _: load(server, "popular"), range(25))) == {200}
-        answers = pool.map(lambda number: server.infer("popular", infer_json([number])), range(25))
-        assert [reply.json["outputs"][0]["data"] for reply in answers] == [[number] for number in range(25)]
+    with ThreadPoolExecutor(50) as pool:
+        assert set(pool.map(lambda _: load(server, "popular"), range(50))) == {200}
+        answers = pool.map(lambda number: server.infer("popular", infer_json([number])), range(50))
+        assert [reply.json["outputs"][0]["data"] for reply in answers] == [[number] for number in range(50)]
     assert (repository.parent / "loads").read_text().splitlines().count("popular") == 1

@@ -255,7 +255,7 @@ def one_sequence(server: ServerProcess, model: str, number: int) -> list[str]:
 
 
 @pytest.mark.parametrize("model", ["oldest", "direct"])
-def test_every_request_of_a_sequence_meets_its_own_state(server: ServerProcess, model: str) -> None:
+def test_t46_every_request_of_a_sequence_meets_its_own_state(server: ServerProcess, model: str) -> None:
     with ThreadPoolExecutor(12) as pool:
         sequences = list(pool.map(lambda number: one_sequence(server, model, number), range(60)))
     assert all(len(set(met)) == 1 for met in sequences)
@@ -312,7 +312,7 @@ def test_statistics_come_by_grpc_as_well(server: ServerProcess) -> None:
     assert found.inference_count > 0
 
 
-def test_breaches_of_the_rules_are_refused_in_the_real_servers_words(server: ServerProcess) -> None:
+def test_t46_breaches_of_the_rules_are_refused_in_the_real_servers_words(server: ServerProcess) -> None:
     no_id = "inference request to model 'direct' must specify a non-zero or non-empty correlation ID"
     for reply in (
         ask(server, "direct", 0, "S"),
@@ -356,7 +356,7 @@ def test_a_sequence_waits_for_a_slot_and_gets_one_when_another_ends(server: Serv
     assert answer_of(ask(server, "single", "second", "E", 2)) == 7
 
 
-def test_a_sequence_that_idles_is_forgotten_and_the_next_one_runs(server: ServerProcess) -> None:
+def test_t46_a_sequence_that_idles_is_forgotten_and_the_next_one_runs(server: ServerProcess) -> None:
     ask(server, "single", "quiet", "S")
     begun = time.monotonic()
     assert answer_of(ask(server, "single", "next", "SE", 5)) == 5
@@ -460,16 +460,16 @@ def test_the_server_says_that_it_knows_sequences(server: ServerProcess) -> None:
     assert "sequence" in server.get("/v2").json["extensions"]
 
 
-def test_a_thousand_sequences_that_never_end_leave_room_for_others(server: ServerProcess) -> None:
+def test_t46_a_thousand_sequences_that_never_end_leave_room_for_others(server: ServerProcess) -> None:
     with ThreadPoolExecutor(8) as pool:
         replies = list(
-            pool.map(lambda key: ask(server, "oldest", f"lost {key}", "S", timeout=50_000), range(300))
+            pool.map(lambda key: ask(server, "oldest", f"lost {key}", "S", timeout=20_000), range(1000))
         )
     assert {reply.status for reply in replies} <= {200, 503}
     assert sum(reply.status == 200 for reply in replies) >= 16
 
 
-def test_a_worker_that_dies_costs_its_sequences_and_no_others(
+def test_t46_a_worker_that_dies_costs_its_sequences_and_no_others(
     start_server: StartServer, repository: Path
 ) -> None:
     strategy = "oldest { max_candidate_sequences: 4 }"

@@ -258,6 +258,27 @@ def test_a_batch_is_answered_one_by_one_and_fails_together(peers: Peers, values:
     same(peers, batch)
 
 
+@pytest.mark.parametrize("how", ways("iterating"))
+def test_a_request_that_its_model_gives_back_runs_again(peers: Peers, how: str) -> None:
+    body = infer_json([2.5], shape=(1, 1), id=how, parameters={"how": how})
+    triton, tritium = both(peers, lambda peer: peer.infer("iterating", body))
+    modules = re.compile(r"tritium_worker\.response\.|c_python_backend_utils\.")
+    assert modules.sub("", json.dumps(tritium)) == modules.sub("", json.dumps(triton))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_request_is_answered_each_time_before_it_is_given_back(peers: Peers, times: int) -> None:
+    asked = message("iterating_streams", [("IN", "FP32", [1, 1], floats(times))])
+    asked.id = str(times)
+    assert len(same(peers, lambda peer: peer.stream(asked))) == times
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_decoupled_coroutine_answers_the_same(peers: Peers, count: int) -> None:
+    asked = message("coroutine_streams", [("IN", "FP32", [1], floats(count))])
+    assert len(same(peers, lambda peer: peer.stream(asked))) == count
+
+
 STREAMS = [way for way in ways("streams") if "cancelled" not in way and not way.startswith("what_")]
 
 

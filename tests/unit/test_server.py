@@ -63,12 +63,12 @@ def test_a_server_is_ready_between_opening_and_closing() -> None:
         (VersionState.READY, "", True, True),
         (VersionState.UNAVAILABLE, "unloaded", True, True),
         (VersionState.UNAVAILABLE, "Internal: broken", True, False),
-        (VersionState.LOADING, "", True, False),
+        (VersionState.LOADING, "", True, True),
         (VersionState.UNLOADING, "", True, True),
         (VersionState.UNAVAILABLE, "Internal: broken", False, True),
     ],
 )
-def test_strict_readiness_waits_for_every_model(
+def test_strict_readiness_wants_every_model_that_was_to_load(
     state: VersionState, reason: str, strict: bool, ready: bool
 ) -> None:
     assert server(version(VersionState.READY), version(state, reason), strict=strict).ready is ready

@@ -118,12 +118,12 @@ class RequestRules:
                 request,
                 f"input '{tensor.name}' has no shape but model requires batch dimension for '{self._name}'",
             )
-        if shape[0] < 0 or not fits(shape[1:], rule.dims):
-            raise self._error(request, self._shape_text(tensor, (-1, *rule.dims)) + _BATCH_NOTE)
         if shape[0] > self._max_batch_size:
             raise self._error(
                 request, f"inference request batch-size must be <= {self._max_batch_size} for '{self._name}'"
             )
+        if shape[0] < 0 or not fits(shape[1:], rule.dims):
+            raise self._error(request, self._shape_text(tensor, (-1, *rule.dims)) + _BATCH_NOTE)
         if shape[0] == 0:  # Triton counts such a batch as one row, and so finds bytes missing
             row_bytes = math.prod(shape[1:]) * tensor.datatype.itemsize
             raise self._error(request, self._size_text(tensor, row_bytes))

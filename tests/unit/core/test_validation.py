@@ -113,6 +113,7 @@ def test_a_request_that_fits_is_accepted_with_its_rows(
             UNKNOWN + "input 'IN' has no shape but model requires batch dimension for 'echo'",
         ),
         (echo_config(), [zeros(9, 1)], UNKNOWN + "inference request batch-size must be <= 8 for 'echo'"),
+        (echo_config(), [zeros(9)], UNKNOWN + "inference request batch-size must be <= 8 for 'echo'"),
         (
             echo_config(),
             [zeros(0, 2)],

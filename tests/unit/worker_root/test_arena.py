@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 from collections.abc import Iterator
@@ -48,6 +49,19 @@ def test_what_one_side_places_the_other_sees(fd: int) -> None:
     first, second = place(writer, b"a" * 10), place(writer, b"b" * (70 * KIB))
     assert bytes(reader.view(first, 10)) == b"a" * 10
     assert bytes(reader.view(second, 70 * KIB)) == b"b" * (70 * KIB)
+
+
+def test_an_arena_that_the_system_does_not_let_grow_is_full() -> None:
+    sealed = os.memfd_create("arena", os.MFD_ALLOW_SEALING)
+    try:
+        writer = ArenaWriter(sealed, 1 << 20)
+        first = place(writer, b"a")
+        fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+        assert writer.place(memoryview(b"b")) is None
+        writer.release(first)
+        assert place(writer, b"c") == first
+    finally:
+        os.close(sealed)
 
 
 def test_a_full_arena_takes_nothing_until_a_block_is_released(fd: int) -> None:

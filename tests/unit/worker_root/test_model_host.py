@@ -230,6 +230,16 @@ def test_an_error_that_cannot_say_itself_is_still_told(make_host: HostFactory) -
     assert error.text == "Odd: <message unavailable>\n\nAt:\n  m/1/model.py(4): execute\n"
 
 
+def test_a_request_that_goes_back_to_its_scheduler_has_no_response(make_host: HostFactory) -> None:
+    host = opened(
+        make_host,
+        executing("requests[0].set_release_flags(2); return [pb_utils.InferenceResponse([])]"),
+    )
+    assert "in the execute function return list for reschduled request, found type '<class" in (
+        failure_of(lambda: host.execute([request()])).text
+    )
+
+
 @pytest.mark.parametrize(
     ("returned", "text"),
     [

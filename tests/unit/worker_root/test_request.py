@@ -44,7 +44,8 @@ def test_a_bare_request_has_tritons_defaults() -> None:
         0,
         0,
     )
-    assert (request.parameters(), request.trace(), request.is_cancelled()) == ("{}", None, False)
+    assert (request.parameters(), request.is_cancelled()) == ("{}", False)
+    assert request.trace().get_context() is None
 
 
 def test_a_request_tells_what_came_with_it() -> None:
@@ -87,13 +88,13 @@ def test_models_build_requests_with_tritons_arguments() -> None:
         flags=1,
         timeout=5,
         priority=2,
-        trace=None,
+        trace=(trace := received().trace()),
         preferred_memory=None,
         parameters={"k": True},
     )
     assert (request.request_id(), request.correlation_id(), request.flags()) == ("r2", 9, 1)
     assert (request.timeout(), request.priority()) == (5, 2)
-    assert (request.parameters(), request.trace()) == ('{"k": true}', None)
+    assert (request.parameters(), request.trace()) == ('{"k": true}', trace)
     assert request.requested_output_names() == {"OUT"}
     assert not request.is_cancelled()
 
@@ -121,6 +122,8 @@ def test_models_build_requests_with_tritons_arguments() -> None:
             TypeError,
             r"^InferenceRequest\(preferred_memory\): expected a pb_utils.PreferredMemory, got object$",
         ),
+        ({"trace": None}, TypeError, r"expected what another request's trace\(\) gives, got NoneType"),
+        ({"trace": "00-0af7651916cd43dd"}, TypeError, r"\(trace\): .* got str; leave the argument out"),
     ],
 )
 def test_wrong_arguments_are_refused(changes: dict[str, Any], error: type[Exception], text: str) -> None:

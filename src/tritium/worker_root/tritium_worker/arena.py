@@ -37,23 +37,30 @@ class ArenaWriter:
         self._free_bytes = 0
 
     def place(self, buffer: memoryview) -> Optional[int]:
-        """Copy ``buffer`` (bytes) into a free block: its offset, or None when the arena is full."""
+        """Copy ``buffer`` (bytes) into a free block: its offset, or None when no more can be shared."""
         size = block_bytes(len(buffer))
         free = self._free.get(size)
         if free:
             offset = free.pop()
             self._free_bytes -= size
         else:
-            if self._end + size > self._limit_bytes:
-                return None
             offset = self._end
-            os.ftruncate(self._fd, offset + size)
-            self._blocks[offset] = mmap.mmap(self._fd, size, offset=offset)
-            self._end += size
+            if offset + size > self._limit_bytes or not self._extend(offset, size):
+                return None
         self._held[offset] = size
         # numpy copies large blocks without the GIL's help of slicing, and twice as fast as mmap's own slices
         np.frombuffer(self._blocks[offset], np.uint8, len(buffer))[:] = np.frombuffer(buffer, np.uint8)
         return offset
+
+    def _extend(self, offset: int, size: int) -> bool:
+        """Add the block at ``offset``, the arena's end; False where a limit of the system forbids it."""
+        try:
+            os.ftruncate(self._fd, offset + size)
+            self._blocks[offset] = mmap.mmap(self._fd, size, offset=offset)
+        except OSError:
+            return False
+        self._end += size
+        return True
 
     def release(self, offset: int) -> None:
         """The reader is done with the block at ``offset``; an offset that it does not have is ignored."""

@@ -223,7 +223,7 @@ class ModelHost:
                     f"'{type(response)}'."
                 )
             else:
-                self._check_sender(requests[position])
+                self._check_released(requests[position], response)
         return responses
 
     def _without_response(self, request: InferenceRequest) -> Optional[InferenceResponse]:
@@ -239,7 +239,13 @@ class ModelHost:
             )
         )
 
-    def _check_sender(self, request: InferenceRequest) -> None:
+    def _check_released(self, request: InferenceRequest, response: InferenceResponse) -> None:
+        """Allow a response only to a request that goes nowhere else and has none yet."""
+        if request._release == RELEASE_RESCHEDULE:
+            raise _internal(  # "reschduled" is Triton's spelling
+                "Expected a None object in the execute function return list for reschduled request, found "
+                f"type '{type(response)}'."
+            )
         if request._sender is not None and not request._sender.close():
             raise _internal(
                 "Unable to send response. Response sender has been closed: a request that was answered by "

@@ -21,6 +21,7 @@ from tritium_worker.parameters import check_parameters
 from tritium_worker.process import PROCESS
 from tritium_worker.sender import Origin, ResponseSender
 from tritium_worker.tensor import Tensor
+from tritium_worker.trace import UNTRACED, InferenceTrace
 
 if TYPE_CHECKING:
     from tritium_worker.calls import ResponseIterator
@@ -40,7 +41,7 @@ class InferenceRequest:
         model_version: -1 for the highest that is ready.
         timeout: microseconds, 0 for none.
         preferred_memory: where the outputs should be; this version keeps tensors in CPU memory.
-        trace: of the request that is the reason for this one.
+        trace: of the request that is the reason for this one: its ``trace()``.
         parameters: str to str, int, float or bool.
         priority: from 1, the highest; 0 for the default of the model that is asked. Not in Triton.
 
@@ -66,7 +67,7 @@ class InferenceRequest:
         flags: int = 0,
         timeout: int = 0,
         preferred_memory: Any = None,
-        trace: Any = None,
+        trace: InferenceTrace = UNTRACED,
         parameters: Optional[Dict[str, Any]] = None,
         priority: int = 0,
     ) -> None:
@@ -74,6 +75,11 @@ class InferenceRequest:
             raise TypeError(
                 "InferenceRequest(preferred_memory): expected a pb_utils.PreferredMemory, got "
                 f"{type(preferred_memory).__name__}"
+            )
+        if not isinstance(trace, InferenceTrace):
+            raise TypeError(
+                "InferenceRequest(trace): expected what another request's trace() gives, got "
+                f"{type(trace).__name__}; leave the argument out for none"
             )
         if not isinstance(correlation_id, (int, str)):
             raise TritonModelException("Correlation ID must be integer or string")
@@ -136,7 +142,7 @@ class InferenceRequest:
         request._sender = None
         request._release = RELEASE_ALL
         request._target = ("", -1)
-        request._trace = None
+        request._trace = UNTRACED
         return request
 
     def inputs(self) -> List[Tensor]:
@@ -176,8 +182,8 @@ class InferenceRequest:
         """The client's parameters as a JSON object."""
         return json.dumps(self._meta.get("parameters") or {})
 
-    def trace(self) -> Any:
-        """What to hand on as another request's ``trace``; None where the request is not traced."""
+    def trace(self) -> InferenceTrace:
+        """What to hand on as another request's ``trace``."""
         return self._trace
 
     def is_cancelled(self) -> bool:

@@ -145,6 +145,27 @@ class Ways:
         found = [told(next(responses)) for _ in range(3)]
         return [found, raised(next, responses), iter(responses) is responses]
 
+    def two_iterators_side_by_side(self, request):
+        how = {"how": "three_with_the_last_final"}
+        streams = [asked("streams", parameters=how).exec(decoupled=True) for _ in range(2)]
+        return [[told(next(stream)) for stream in streams] for _ in range(3)]
+
+    def an_iterator_that_is_dropped(self, request):
+        responses = asked("streams", parameters={"how": "from_a_thread"}).exec(decoupled=True)
+        first = told(next(responses))
+        del responses
+        return [first, told(asked().exec())]
+
+    def parameters_of_every_type(self, request):
+        parameters = {"text": "a", "number": -(2**40), "yes": True, "no": False, "empty": ""}
+        return told(asked(outputs=["SEEN"], parameters=parameters).exec())
+
+    def strings(self, request):
+        texts = pb_utils.Tensor("IN", np.array([[b"a", b"", b"\xff"]], np.object_))
+        answer = asked("strings", inputs=[texts]).exec()
+        (found,) = answer.output_tensors()
+        return [[text.decode("latin-1") for text in row] for row in found.as_numpy().tolist()]
+
     def stream(self, how):
         return [told(each) for each in asked("streams", parameters={"how": how}).exec(decoupled=True)]
 

@@ -353,6 +353,16 @@ def probe_preferred_memory(request):
     return [plain(made), kind(pb_utils.PreferredMemory, 7), kind(pb_utils.PreferredMemory)]
 
 
+def probe_trace(request):
+    def ask(**keywords):
+        made = pb_utils.InferenceRequest(inputs=[], requested_output_names=["A"], model_name="m", **keywords)
+        return [plain(made.trace()), made.trace().get_context()]
+
+    trace = request.trace()
+    refused = [kind(ask, trace=value) for value in (None, "x", 1)]
+    return [plain(trace), trace.get_context(), ask(), ask(trace=trace), *refused]
+
+
 def probe_received_request(request):
     return [
         request.is_cancelled(),
