@@ -21,6 +21,11 @@ class TritonPythonModel:
 """
 GROUP = 'instance_group {{ count: {} rate_limiter {{ resources {{ name: "R" count: {} }} }} }}'
 MODELS = {"one": (1, 1), "other": (2, 1), "all": (1, 2)}  # instances, and what each needs
+SEQUENCES = {"oldest": (2, 1), "direct": (1, 2)}
+STRATEGIES = {
+    "oldest": "oldest { max_candidate_sequences: 3 max_queue_delay_microseconds: 2000 }",
+    "direct": "direct { }",
+}
 POOL = 2
 
 
@@ -38,9 +43,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
             outputs=[("OUT", "FP64", [2])],
             extra=GROUP.format(count, need),
         )
+    for name, (count, need) in SEQUENCES.items():
+        write_python_model(
+            models,
+            name,
+            WORKING,
+            max_batch_size=3,
+            outputs=[("OUT", "FP64", [2])],
+            extra=GROUP.format(count, need) + f"sequence_batching {{ {STRATEGIES[name]} }}",
+        )
     flags = ["--rate-limit", "execution_count", "--rate-limit-resource", f"r:{POOL}"]
     flags += ["--model-control-mode", "explicit", "--no-exit-on-error", "--no-strict-readiness"]
-    for name in ("echo", *MODELS):
+    for name in ("echo", *MODELS, *SEQUENCES):
         flags += ["--load-model", name]
     with ServerProcess(models, *flags, log=root / "log") as running:
         yield running
@@ -59,6 +73,35 @@ def test_no_more_runs_than_the_pool_has(server: ServerProcess) -> None:
         assert sum(MODELS[name][1] for name in running) <= POOL
     for name in MODELS:
         assert sum(each == name for each, _, _ in spans) == 20
+
+
+def test_sequences_share_the_pool_with_everybody(server: ServerProcess) -> None:
+    def sequence(number: int) -> list[tuple[str, float, float]]:
+        name = [*SEQUENCES][number % 2]
+        found = []
+        for step in range(4):
+            flags = {"sequence_start": step == 0, "sequence_end": step == 3}
+            body = infer_json([0.0], parameters={"sequence_id": number + 1, **flags})
+            reply = server.infer(name, body)
+            assert reply.status == 200, reply
+            began, ended = reply.json["outputs"][0]["data"]
+            found.append((name, began, ended))
+        assert [began for _, began, _ in found] == sorted(began for _, began, _ in found)
+        return found
+
+    def single(number: int) -> list[tuple[str, float, float]]:
+        began, ended = server.infer("one", infer_json([0.0])).json["outputs"][0]["data"]
+        return [("one", began, ended)]
+
+    with ThreadPoolExecutor(18) as pool:
+        asked = [(sequence, number) for number in range(12)] + [(single, 0)] * 12
+        found = [*pool.map(lambda one: one[0](one[1]), asked)]
+    spans = {span for spans in found for span in spans}  # requests of a batch tell the same one
+    needs = MODELS | SEQUENCES
+    for _, moment, _ in spans:
+        running = [name for name, began, ended in spans if began <= moment < ended]
+        assert sum(needs[name][1] for name in running) <= POOL
+    assert {name for name, _, _ in spans} == {"one", *SEQUENCES}
 
 
 def test_an_instance_that_could_never_run_is_not_loaded(server: ServerProcess) -> None:

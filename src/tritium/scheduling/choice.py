@@ -46,6 +46,7 @@ class Scheduling:
                 self.statistics,
                 output_reshape=output_reshape,
                 order=self.order,
+                limited=limited,
                 unavailable=unavailable,
             )
         return BatchRunner(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from tritium.core.interfaces import ModelInstance
 from tritium.core.model_config import ModelConfig, ModelInstanceGroup, RateLimiterResource
 from tritium.core.model_config import RateLimiter as RateLimits
-from tritium.errors import ConfigError, InvalidArgumentError
+from tritium.errors import InvalidArgumentError
 
 
 @dataclass(slots=True, eq=False)
@@ -157,28 +157,29 @@ class LimitedInstances:
 
     def free(self, instances: Sequence[ModelInstance]) -> ModelInstance | None:
         """An instance that can run and has its turn."""
-        for instance in instances:
-            claim = self._claims.get(instance.name)
-            if claim is None:
-                if instance.in_flight < instance.capacity:
-                    return instance
-            elif instance.capacity and not instance.in_flight and self._limiter.acquire(claim):
-                return instance
-        return None
+        return next((instance for instance in instances if self.may_run(instance)), None)
 
-    def settle(self, instances: Sequence[ModelInstance], more: bool) -> None:
-        """Give back the turns of instances that run nothing; one that was not used costs nothing.
+    def may_run(self, instance: ModelInstance) -> bool:
+        """Whether ``instance``, which has something to run, can and has its turn; if not, it waits for it."""
+        claim = self._claims.get(instance.name)
+        if claim is None:
+            return instance.in_flight < instance.capacity
+        return bool(instance.capacity) and not instance.in_flight and self._limiter.acquire(claim)
+
+    def settle(self, instances: Sequence[ModelInstance], more: bool, *, unused: bool = False) -> None:
+        """Give back the turns of instances that are done.
 
         Args:
             more: whether requests wait.
+            unused: give back those that nothing ran in, too; they cost nothing. Not to be asked for before
+                an instance that was woken has looked for work.
         """
-        for instance in instances:
-            claim = self._claims.get(instance.name)
-            if claim is not None and claim.held:
-                if instance.in_flight:
-                    claim.used = True
-                else:
-                    self._limiter.release(claim, again=more and claim.used)
+        claims = ((self._claims.get(instance.name), instance) for instance in instances)
+        for claim, instance in [(claim, each) for claim, each in claims if claim is not None and claim.held]:
+            if instance.in_flight:
+                claim.used = True
+            elif claim.used or unused:
+                self._limiter.release(claim, again=more and claim.used)
 
     def close(self) -> None:
         """The instances are gone."""
@@ -191,16 +192,10 @@ def limited_instances(limiter: RateLimiter | None, config: ModelConfig) -> Limit
 
     Raises:
         InvalidArgumentError: one of them could never run.
-        ConfigError: the model has sequences.
     """
     claims: dict[str, Claim] = {}
     if limiter is None:
         return None
-    if config.sequence_batching is not None and any(_limits(group) for group in config.instance_group):
-        raise ConfigError(
-            f"model '{config.name}' has sequence_batching and rate_limiter, which this version of tritium "
-            "does not support together; remove instance_group.rate_limiter"
-        )
     try:
         for group in config.instance_group:
             limits = _limits(group)

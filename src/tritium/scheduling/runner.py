@@ -153,7 +153,7 @@ class BatchRunner:
         if given is not None:
             given.flush()
         if self._limited is not None:
-            self._limited.settle(self.instances, bool(len(self._policy)))
+            self._settle(unused=True)
         if len(self._policy):
             self._look_ahead(waits)
         self._report_cancelled()
@@ -169,6 +169,11 @@ class BatchRunner:
                 best = instance
         return best
 
+    def _settle(self, *, unused: bool = False) -> None:
+        """Give back the turns of instances that run nothing; called where something limits them."""
+        assert self._limited is not None
+        self._limited.settle(self.instances, bool(len(self._policy)), unused=unused)
+
     def _sent(self, request: InferenceRequest, response: InferenceResponse, final: bool) -> None:
         if self._output_reshape is not None:
             self._output_reshape.apply(response.outputs)
@@ -182,7 +187,7 @@ class BatchRunner:
     def _done(self, batch: Batch, outcome: Outcome) -> None:
         self._running -= 1
         if self._limited is not None:
-            self._limited.settle(self.instances, bool(len(self._policy)))
+            self._settle()
         now_ns = self._now_ns()
         if outcome.delivered or outcome.again or self._order is not None:
             self._answer_rest(batch, outcome, now_ns)

@@ -136,16 +136,11 @@ class SequenceBatcher:
 
         Rows without a request are requests that ``is_empty_row`` knows.
         """
-        self._expire(now_us)
-        self._pool.unpark(instance)
-        self._fill(now_us)
+        self.prepare(now_us, instance)
         strategy = self._strategies[instance]
         while True:
             rows = strategy.next_batch(now_us)
-            cancelled = strategy.take_cancelled()
-            for request in cancelled:
-                self._take_back(self._active.pop(id(request)), now_us)
-            self._fill(now_us)
+            cancelled = self._drop_cancelled(strategy, now_us)
             if rows is not None or not cancelled:
                 break
         if rows is None:
@@ -159,6 +154,25 @@ class SequenceBatcher:
             return requests
         empty = self._controls.empty_row(requests[0])
         return [row or empty for row in rows]
+
+    def prepare(self, now_us: int, instance: int) -> None:
+        """``instance`` can take a batch: do what is due before it is asked for one."""
+        self._expire(now_us)
+        self._pool.unpark(instance)
+        self._fill(now_us)
+
+    def offers(self, now_us: int, instance: int) -> bool:
+        """Whether ``instance`` has anything to run, now or when there is company."""
+        self._drop_cancelled(self._strategies[instance], now_us)
+        return bool(self._strategies[instance])
+
+    def _drop_cancelled(self, strategy: SlotStrategy, now_us: int) -> bool:
+        """Take back what ``strategy`` found cancelled: whether it found anything."""
+        cancelled = strategy.take_cancelled()
+        for request in cancelled:
+            self._take_back(self._active.pop(id(request)), now_us)
+        self._fill(now_us)
+        return bool(cancelled)
 
     def done(self, requests: Sequence[InferenceRequest], outcome: Outcome, now_us: int) -> None:
         """A batch is over: what is next for its sequences? Requests in ``outcome.again`` come first."""

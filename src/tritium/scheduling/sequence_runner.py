@@ -12,6 +12,7 @@ from tritium.core.response import InferenceResponse
 from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.errors import CancelledError
 from tritium.scheduling.ordering import ResponseOrder
+from tritium.scheduling.rate_limiter import LimitedInstances
 from tritium.scheduling.runner import BatchRunner
 from tritium.scheduling.sequence_batcher import SequenceBatcher
 from tritium.scheduling.sequence_controls import is_empty_row
@@ -28,6 +29,7 @@ class SequenceRunner(BatchRunner):
         *,
         output_reshape: Reshape | None = None,
         order: ResponseOrder | None = None,
+        limited: LimitedInstances | None = None,
         unavailable: Callable[[], str | None] = lambda: None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -37,6 +39,7 @@ class SequenceRunner(BatchRunner):
             statistics,
             output_reshape=output_reshape,
             order=order,
+            limited=limited,
             unavailable=unavailable,
             now_ns=now_ns,
         )
@@ -69,6 +72,8 @@ class SequenceRunner(BatchRunner):
         order = self._order
         while instance.in_flight < instance.capacity and (order is None or not order.full):
             now_ns = self._now_ns()
+            if self._limited is not None and not self._has_turn(index, now_ns):
+                break
             requests = self._sequences.next_batch(now_ns // 1000, index)
             if requests is None:
                 found = True
@@ -80,7 +85,26 @@ class SequenceRunner(BatchRunner):
             instance.execute(Batch(requests, len(requests), now_ns, self._done, self._sent))
         if given:
             instance.flush()
+        if self._limited is not None:
+            self._settle_one(index, unused=True)
         return found
+
+    def _has_turn(self, index: int, now_ns: int) -> bool:
+        """Whether an instance that is limited may run what it has; one that has nothing asks for no turn."""
+        assert self._limited is not None
+        self._sequences.prepare(now_ns // 1000, index)
+        offers = self._sequences.offers(now_ns // 1000, index)
+        return offers and self._limited.may_run(self.instances[index])
+
+    def _settle(self, *, unused: bool = False) -> None:
+        for index in range(len(self.instances)):
+            self._settle_one(index, unused=unused)
+
+    def _settle_one(self, index: int, *, unused: bool) -> None:
+        """Before another instance asks, so that two that wait for company do not wake each other in turns."""
+        assert self._limited is not None
+        more = self._sequences.offers(self._now_ns() // 1000, index)
+        self._limited.settle(self.instances[index : index + 1], more, unused=unused)
 
     def _done(self, batch: Batch, outcome: Outcome) -> None:
         self._sequences.done(batch.requests, outcome, self._now_ns() // 1000)

@@ -37,6 +37,10 @@ class SlotStrategy(Protocol):
         """Offered requests that left because their client had gone."""
         ...
 
+    def __bool__(self) -> bool:
+        """Whether anything is offered."""
+        ...
+
     def clear(self) -> None:
         """Forget all offers."""
         ...
@@ -97,6 +101,9 @@ class DirectSlots:
         """Forget all offers."""
         self._offers.clear()
 
+    def __bool__(self) -> bool:
+        return bool(self._offers)
+
     def _drop_cancelled(self) -> None:
         gone = [slot for slot, offer in self._offers.items() if offer[0].stream.cancelled]
         self._cancelled += [self._offers.pop(slot)[0] for slot in gone]
@@ -150,3 +157,6 @@ class OldestCandidates:
         """Forget all offers."""
         self._batcher.take_all()
         self._batcher.take_cancelled()
+
+    def __bool__(self) -> bool:
+        return bool(len(self._batcher))

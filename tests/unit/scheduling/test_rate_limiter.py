@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.builders import FakeInstance, echo_config
-from tritium.core.model_config import ModelConfig, ModelInstanceGroup, SequenceBatching
+from tritium.core.model_config import ModelConfig, ModelInstanceGroup
 from tritium.core.model_config import RateLimiter as RateLimits
 from tritium.core.model_config import RateLimiterResource as Resource
-from tritium.errors import ConfigError, InvalidArgumentError
+from tritium.errors import InvalidArgumentError
 from tritium.scheduling.rate_limiter import Claim, LimitedInstances, RateLimiter, limited_instances
 
 
@@ -180,6 +180,22 @@ def test_instances_run_one_batch_each_in_their_turn() -> None:
     assert model.free([first, second]) in (first, second)
 
 
+def test_a_turn_is_kept_until_the_instance_that_it_woke_has_looked_for_work() -> None:
+    model = limited(limiter := RateLimiter({"r": 1}), limited_config())
+    first, second = instances = [FakeInstance("echo_0"), FakeInstance("echo_1")]
+    assert model.free([first]) is first
+    assert model.free([second]) is None
+    other = claim(limiter)
+    assert not limiter.acquire(other)
+    first.in_flight = 1
+    model.settle(instances, more=True)
+    first.in_flight = 0
+    model.settle(instances, more=True)
+    assert model.free([second]) is second, "its turn was not passed on"
+    model.settle(instances, more=False, unused=True)
+    assert other.held
+
+
 def test_an_instance_that_cannot_run_takes_no_turn() -> None:
     model = limited(RateLimiter({"r": 1}), limited_config())
     assert model.free([FakeInstance("echo_0", 0)]) is None
@@ -203,10 +219,3 @@ def test_a_model_that_is_refused_leaves_no_claims_behind() -> None:
     model.close()
     one = limiter.register([Resource("R", global_=True, count=1)], 1)
     assert limiter.acquire(one), "nothing of the others is left"
-
-
-def test_sequences_and_the_rate_limiter_are_refused_together() -> None:
-    config = replace(limited_config(), sequence_batching=SequenceBatching())
-    with pytest.raises(ConfigError, match="has sequence_batching and rate_limiter"):
-        limited_instances(RateLimiter({"r": 1}), config)
-    assert limited_instances(None, config) is None

@@ -6,11 +6,13 @@ import pytest
 
 from tests.unit.builders import Answers, FakeInstance
 from tests.unit.scheduling.sequence_builders import direct, oldest, part
+from tritium.core.model_config import RateLimiterResource
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse
 from tritium.core.statistics import FailureReason, ModelStatistics
 from tritium.errors import InvalidArgumentError, WorkerDiedError
 from tritium.scheduling.ordering import ResponseOrder
+from tritium.scheduling.rate_limiter import LimitedInstances, RateLimiter
 from tritium.scheduling.sequence_batcher import SequenceBatcher
 from tritium.scheduling.sequence_runner import SequenceRunner
 
@@ -31,16 +33,38 @@ class Rig:
     """A runner with everything around it, and a clock that stands still until it is set."""
 
     def __init__(
-        self, policy: SequenceBatcher | None = None, instances: int = 1, order: ResponseOrder | None = None
+        self,
+        policy: SequenceBatcher | None = None,
+        instances: int = 1,
+        order: ResponseOrder | None = None,
+        limiter: RateLimiter | None = None,
     ) -> None:
-        self.now_us = 0
-        self.instances = [FakeInstance() for _ in range(instances)]
+        self.now_us = self.looks = 0
+        self.instances = [FakeInstance(f"echo_{index}") for index in range(instances)]
         self.statistics = ModelStatistics()
         self.answers = Waited()
         policy = oldest(instances=instances) if policy is None else policy
         self.runner = SequenceRunner(
-            policy, self.instances, self.statistics, order=order, now_ns=lambda: self.now_us * 1000
+            policy,
+            self.instances,
+            self.statistics,
+            order=order,
+            limited=None if limiter is None else self._claims(limiter),
+            now_ns=self._now_ns,
         )
+
+    def _now_ns(self) -> int:
+        self.looks += 1
+        return self.now_us * 1000
+
+    def _claims(self, limiter: RateLimiter) -> LimitedInstances:
+        needs = [RateLimiterResource("R", count=1)]
+        return LimitedInstances(limiter, {each.name: limiter.register(needs, 1) for each in self.instances})
+
+    @property
+    def running(self) -> list[list[str]]:
+        """The ids of the requests that each instance has been given, batch by batch."""
+        return [[row.id for batch in each.batches for row in batch.requests] for each in self.instances]
 
     def enqueue(self, key: int, flags: str = "", timeout_us: int = 0) -> InferenceRequest:
         one = part(key, flags, answers=self.answers, at_us=self.now_us, timeout_us=timeout_us)
@@ -237,5 +261,104 @@ def test_no_more_runs_than_the_order_can_hold() -> None:
         rig.instances[0].finish()
         await turn()
         assert [len(instance.batches) for instance in rig.instances] == [1, 1]
+
+    asyncio.run(scenario())
+
+
+def test_instances_of_a_limited_model_run_in_turns_and_idle_ones_ask_for_none() -> None:
+    async def scenario() -> None:
+        limiter = RateLimiter({"r": 1})
+        rig, other = Rig(instances=3, limiter=limiter), Rig(limiter=limiter)
+        rig.enqueue(1, "S")
+        rig.enqueue(2, "S")
+        await turn()
+        other.enqueue(3, "SE")
+        await turn()
+        assert (rig.running, other.running) == ([["1S"], [], []], [[]]), "the pool is empty"
+        rig.instances[0].finish()
+        await turn()
+        assert (rig.running, other.running) == ([["1S"], ["2S"], []], [[]])
+        rig.enqueue(1, "E")
+        rig.instances[1].finish()
+        await turn()
+        assert (rig.running, other.running) == ([["1S"], ["2S"], []], [["3SE"]])
+        other.instances[0].finish()
+        await turn()
+        assert rig.running == [["1S", "1E"], ["2S"], []]
+        rig.instances[0].finish()
+        assert rig.answers.finals == [True] * 3
+
+    asyncio.run(scenario())
+
+
+def test_limited_instances_that_wait_for_company_do_not_wake_each_other() -> None:
+    async def scenario() -> None:
+        rig = Rig(oldest(instances=3, delay_us=10**9), instances=3, limiter=RateLimiter({"r": 1}))
+        for key in range(3):
+            rig.enqueue(key + 1, "S")
+        await turn()
+        looks = rig.looks
+        for _ in range(20):
+            await turn()
+        assert rig.looks == looks, "nothing happened, so nobody looked"
+        assert rig.running == [[], [], []]
+        rig.now_us += 10**9
+        for done in range(3):
+            rig.runner.wake()
+            await turn()
+            assert sum(map(len, rig.running)) == done + 1
+            next(each for each in rig.instances if each.in_flight).finish()
+        assert len(rig.answers.finals) == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_that_comes_when_its_request_was_cancelled_goes_to_the_next() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=2, limiter=(limiter := RateLimiter({"r": 1})))
+        other = Rig(limiter=limiter)
+        rig.enqueue(1, "S")
+        await turn()
+        late = rig.enqueue(2, "SE")
+        await turn()
+        other.enqueue(3, "SE")
+        late.stream.cancel()
+        rig.instances[0].finish()
+        await turn()
+        await turn()
+        assert (rig.running, other.running) == ([["1S"], []], [["3SE"]])
+        assert rig.statistics.failures[FailureReason.CANCELED] == 1
+        other.instances[0].finish()
+
+    asyncio.run(scenario())
+
+
+def test_the_turn_of_a_worker_that_died_goes_to_another_and_a_new_one_gets_its_own() -> None:
+    async def scenario() -> None:
+        rig = Rig(instances=2, limiter=RateLimiter({"r": 1}))
+        rig.enqueue(1, "S")
+        rig.enqueue(2, "S")
+        await turn()
+        assert rig.running == [["1S"], []]
+        first = rig.instances[0]
+        first.capacity = 0
+        rig.runner.lost(first)
+        first.finish(error=WorkerDiedError("it died"))
+        await turn()
+        assert rig.running == [["1S"], ["2S"]]
+        rig.instances[1].finish()
+        rig.enqueue(4, "SE")
+        rig.enqueue(5, "SE")
+        await turn()
+        assert rig.running == [["1S"], ["2S", "4SE"]]
+        first.capacity = 1
+        rig.runner.wake()
+        await turn()
+        for _ in range(2):
+            for each in rig.instances:
+                if each.in_flight:
+                    each.finish()
+            await turn()
+        assert rig.running == [["1S", "5SE"], ["2S", "4SE"]]
 
     asyncio.run(scenario())
