@@ -24,6 +24,7 @@ from tests.harness.http import Reply, infer_json, request, wait_until
 from tests.harness.models import write_python_model
 from tests.harness.server import ServerProcess
 
+DECOUPLED = "model_transaction_policy { decoupled: true }"
 CONTROLS = """
   control_input { name: "START" control { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } }
   control_input { name: "READY" control { kind: CONTROL_SEQUENCE_READY fp32_false_true: [ 0, 1 ] } }
@@ -100,6 +101,13 @@ class TritonPythonModel:
 """
 
 
+# Each request of a warm-up is a sequence of its own, with controls and states as any other's.
+WARMUP = """
+  model_warmup { name: "ones" batch_size: 2 inputs { key: "IN" value {
+    data_type: TYPE_FP32 dims: [ 1 ] random_data: true } } }
+"""
+
+
 def batching(strategy: str, idle_us: int = 30_000_000, more: str = "") -> str:
     return f"sequence_batching {{ {strategy} max_sequence_idle_microseconds: {idle_us} {CONTROLS} }} {more}"
 
@@ -109,15 +117,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     root = tmp_path_factory.mktemp("sequences")
     models = root / "models"
     oldest = "oldest { max_candidate_sequences: 16 max_queue_delay_microseconds: 200 }"
-    write_python_model(models, "oldest", ADDING, extra=batching(oldest, more="instance_group { count: 2 }"))
+    more = WARMUP + "instance_group { count: 2 }"
+    write_python_model(models, "oldest", ADDING, extra=batching(oldest, more=more))
     write_python_model(models, "direct", ADDING, max_batch_size=2, extra=batching("direct { }"))
     write_python_model(models, "single", ADDING, max_batch_size=1, extra=batching("direct { }", 2_000_000))
     iterative = "sequence_batching { oldest { max_candidate_sequences: 8 } iterative_sequence: true }"
     write_python_model(models, "counting", COUNTING, extra=iterative)
-    write_python_model(
-        models, "streaming", STREAMING, extra=iterative + "model_transaction_policy { decoupled: true }"
-    )
-    keeping = f"sequence_batching {{ direct {{ }} {STATES} }} instance_group {{ count: 2 }}"
+    write_python_model(models, "streaming", STREAMING, extra=iterative + DECOUPLED + WARMUP)
+    keeping = f"sequence_batching {{ direct {{ }} {STATES} }} instance_group {{ count: 2 }} {WARMUP}"
     write_python_model(models, "keeping", KEEPING, max_batch_size=4, extra=keeping)
     write_onnx_states(models)
     for model in ("keeping", "states"):
@@ -154,7 +161,7 @@ def write_onnx_controls(repository: Path) -> None:
     controls = controls.replace("bool_false_true: [ false, true ]", "fp32_false_true: [ 0, 1 ]")
     (repository / "onnx" / "config.pbtxt").write_text(
         'backend: "onnxruntime" max_batch_size: 4 instance_group { count: 1 }\n'
-        f"sequence_batching {{ direct {{ }} {controls} }}"
+        f"sequence_batching {{ direct {{ }} {controls} }} {WARMUP}"
     )
 
 
@@ -205,7 +212,7 @@ def write_onnx_states(repository: Path) -> None:
     onnx.save(model, str(repository / "states" / "1" / "model.onnx"))
     (repository / "states" / "config.pbtxt").write_text(
         'backend: "onnxruntime" max_batch_size: 8\n'
-        f"sequence_batching {{ oldest {{ max_candidate_sequences: 8 }} {STATES} }}"
+        f"sequence_batching {{ oldest {{ max_candidate_sequences: 8 }} {STATES} }} {WARMUP}"
     )
 
 

@@ -38,7 +38,6 @@ def _features(config: ModelConfig) -> Iterator[str]:
         "batch_output": config.batch_output and config.backend not in _MADE_FROM_BATCHES,
         "model_namespace of an ensemble step": config.ensemble_scheduling
         and any(step.model_namespace for step in config.ensemble_scheduling.step),
-        "model_warmup of a model with sequence_batching": config.model_warmup and config.sequence_batching,
         "model_warmup of an ensemble": config.model_warmup and config.is_ensemble,
         "model_repository_agents": config.model_repository_agents,
         "runtime": config.runtime != PYTHON_RUNTIME and config.runtime,

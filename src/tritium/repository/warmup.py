@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tritium.config.initial_states import read_initial_states
 from tritium.core.interfaces import Batch, ModelInstance, Outcome
 from tritium.core.model import Model
 from tritium.core.model_config import ModelWarmup, WarmupInput
@@ -19,6 +20,7 @@ from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.tensor import CONFIG_DATATYPES, Buffer, DataType, Tensor
 from tritium.errors import ConfigError, InternalError, InvalidArgumentError, ModelExecutionError
+from tritium.scheduling.sequence_rehearsal import SequenceRehearsal
 
 logger = logging.getLogger("tritium.repository")
 
@@ -37,6 +39,24 @@ class Sample:
     inputs: list[tuple[str, DataType, tuple[int, ...], Buffer]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A model, and what its scheduler would do with its sequences."""
+
+    model: Model
+    rehearsal: SequenceRehearsal | None
+
+    def check(self, request: InferenceRequest) -> None:
+        """As ``Model.check``, but for inputs that the server else makes, which are checked apart."""
+        if self.rehearsal is None:
+            self.model.check(request)
+            return
+        request.inputs, made = self.rehearsal.split(request.inputs)
+        self.rehearsal.check(InferenceRequest(request.model_name, made, request.stream))
+        self.model.check(request)
+        request.inputs = [*request.inputs, *made]
+
+
 async def warm_up(model: Model, directory: Path) -> None:
     """Run every sample of the configuration on every instance; they are counted in the statistics.
 
@@ -46,46 +66,60 @@ async def warm_up(model: Model, directory: Path) -> None:
     Raises:
         TritiumError: a sample does not fit the model, its data cannot be read, or the model failed.
     """
-    given = model.config.model_warmup
-    if not given:
+    if not model.config.model_warmup:
         return
-    samples = await asyncio.to_thread(lambda: [_sample(model, each, directory) for each in given])
+    plan, samples = await asyncio.to_thread(_prepare, model, directory)
     async with asyncio.TaskGroup() as runs:
-        tasks = [runs.create_task(_warm_instance(model, each, samples)) for each in model.scheduler.instances]
+        tasks = [runs.create_task(_warm_instance(plan, each, samples)) for each in model.scheduler.instances]
     for failure in [task.result() for task in tasks]:
         if failure is not None:
             raise failure
 
 
+def _prepare(model: Model, directory: Path) -> tuple[_Plan, list[Sample]]:
+    """Blocking: reads files."""
+    config = model.config
+    batching, rehearsal = config.sequence_batching, None
+    if batching is not None:
+        rehearsal = SequenceRehearsal(config, batching, read_initial_states(config, directory))
+    plan = _Plan(model, rehearsal)
+    return plan, [_sample(plan, each, directory) for each in config.model_warmup]
+
+
 async def _warm_instance(
-    model: Model, instance: ModelInstance, samples: Sequence[Sample]
+    plan: _Plan, instance: ModelInstance, samples: Sequence[Sample]
 ) -> ModelExecutionError | None:
     """Run the samples one after the other: why one failed, if one did."""
     for sample in samples:
         for _ in range(sample.count):
-            requests = [_request(model, sample) for _ in range(sample.size)]
-            errors = await _run(model, instance, requests)
+            errors = await _run(plan, instance, [_request(plan, sample) for _ in range(sample.size)])
             if errors:
                 text = f"failed to run warmup sample '{sample.name}' on '{instance.name}': {errors[0]}"
                 return ModelExecutionError(text)
     return None
 
 
-async def _run(model: Model, instance: ModelInstance, requests: list[InferenceRequest]) -> list[str]:
+async def _run(plan: _Plan, instance: ModelInstance, requests: list[InferenceRequest]) -> list[str]:
     """Run a batch, and once more those of it that the model gives back: the texts of its errors."""
     errors: list[str] = []
+    rehearsal = plan.rehearsal
 
     def sent(request: InferenceRequest, response: InferenceResponse, final: bool) -> None:
+        if rehearsal is not None:
+            rehearsal.answered(request, response)
         if response.error is not None:
             errors.append(str(response.error))
 
+    if rehearsal is not None:
+        for request in requests:
+            rehearsal.begin(request)
     while requests:
-        outcome = await _execute(model, instance, requests, sent)
-        errors += [
-            str(response.error)
-            for place, response in enumerate(outcome.responses)
-            if response.error is not None and place not in outcome.delivered | outcome.again
-        ]
+        outcome = await _execute(plan.model, instance, requests, sent)
+        for place, (request, response) in enumerate(zip(requests, outcome.responses, strict=True)):
+            if place not in outcome.delivered | outcome.again:
+                sent(request, response, True)
+            if rehearsal is not None:
+                (rehearsal.again if place in outcome.again else rehearsal.end)(request)
         requests = [request for place, request in enumerate(requests) if place in outcome.again]
     return errors
 
@@ -111,12 +145,13 @@ async def _execute(
     return outcome
 
 
-def _sample(model: Model, given: ModelWarmup, directory: Path) -> Sample:
+def _sample(plan: _Plan, given: ModelWarmup, directory: Path) -> Sample:
     """Blocking: reads files, and makes sure that the model takes the request.
 
     Raises:
         TritiumError: it does not, or there is no data.
     """
+    model = plan.model
     size = given.batch_size
     if size > max(1, model.config.max_batch_size):
         raise ConfigError(
@@ -139,15 +174,14 @@ def _sample(model: Model, given: ModelWarmup, directory: Path) -> Sample:
         shape = (1, *data.dims) if model.config.batching else tuple(data.dims)
         buffer = _data(data, datatype, shape, directory / _DIRECTORY, f"'{name}'")
         sample.inputs.append((name, datatype, shape, buffer))
-    model.check(_request(model, sample, checked=False))
+    _request(plan, sample)
     return sample
 
 
-def _request(model: Model, sample: Sample, *, checked: bool = True) -> InferenceRequest:
+def _request(plan: _Plan, sample: Sample) -> InferenceRequest:
     tensors = [Tensor(*parts) for parts in sample.inputs]
-    request = InferenceRequest(model.config.name, tensors, ResponseStream(lambda response, final: None))
-    if checked:
-        model.check(request)  # gives inputs the shapes that the model sees
+    request = InferenceRequest(plan.model.config.name, tensors, ResponseStream(lambda response, final: None))
+    plan.check(request)  # gives inputs the shapes that the model sees
     return request
 
 

@@ -8,10 +8,19 @@ import numpy as np
 import pytest
 
 from tests.unit.builders import FakeInstance, FakeScheduler, answer_all, echo_config, model, model_input
+from tests.unit.scheduling.sequence_builders import CONTROLS
 from tritium.core.interfaces import Batch
 from tritium.core.model import Model
-from tritium.core.model_config import ModelWarmup, WarmupInput
-from tritium.core.tensor import Array
+from tritium.core.model_config import (
+    ModelWarmup,
+    SequenceBatching,
+    SequenceState,
+    StrategyOldest,
+    WarmupInput,
+)
+from tritium.core.request import SEQUENCE_END, SEQUENCE_START
+from tritium.core.response import InferenceResponse
+from tritium.core.tensor import Array, DataType, Tensor
 from tritium.errors import InternalError, TritiumError
 from tritium.repository.warmup import warm_up
 
@@ -158,16 +167,107 @@ def test_a_model_that_fails_its_warm_up_is_named() -> None:
     assert len(instance.batches) == 1
 
 
-def test_requests_that_the_model_gives_back_run_again() -> None:
-    class Rescheduling(FakeInstance):
-        def execute(self, batch: Batch) -> None:
-            super().execute(batch)
-            outcome = answer_all(batch)
-            outcome.again = frozenset({0}) if len(self.batches) < 3 else frozenset()
-            self.in_flight -= 1
-            asyncio.get_running_loop().call_soon(batch.done, batch, outcome)
+class Rescheduling(FakeInstance):
+    """Gives the first request of its first two batches back, and sends its first number as the state."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[dict[str, Any]] = []  # of the first request of each batch
+
+    def execute(self, batch: Batch) -> None:
+        super().execute(batch)
+        first = batch.requests[0]
+        self.seen.append({t.name: t.array().tolist() for t in first.inputs} | {"flags": first.flags})
+        state = Tensor("sum_out", DataType.FP32, (1, 1), first.inputs[0].buffer[:4])
+        batch.sent(first, InferenceResponse([state]), False)
+        outcome = answer_all(batch)
+        outcome.again = frozenset({0}) if len(self.batches) < 3 else frozenset()
+        self.in_flight -= 1
+        asyncio.get_running_loop().call_soon(batch.done, batch, outcome)
+
+
+def test_requests_that_the_model_gives_back_run_again() -> None:
     found = warmed(sample(size=2))
     found.scheduler.instances = [instance := Rescheduling()]  # type: ignore[misc]
     run(found)
     assert [len(batch.requests) for batch in instance.batches] == [2, 1, 1]
+
+
+STATE = SequenceState("sum_in", "sum_out", "TYPE_FP32", (1,))
+
+
+def sequences(*samples: ModelWarmup, iterative: bool = False, **rest: Any) -> Model:
+    batching = SequenceBatching(
+        oldest=StrategyOldest(4), control_input=CONTROLS, iterative_sequence=iterative, state=(STATE,)
+    )
+    return warmed(*samples, sequence_batching=batching, **rest)
+
+
+def test_each_request_to_a_model_with_sequences_is_a_whole_sequence() -> None:
+    (batch,) = run(sequences(sample(size=2)))
+    assert [one.correlation_id for one in batch.requests] == [1, 2]
+    for number, one in enumerate(batch.requests, 1):
+        assert one.flags == SEQUENCE_START | SEQUENCE_END
+        assert {t.name: t.array().tolist() for t in one.inputs} == {
+            "IN": [[0, 0]],
+            "START": [[1]],
+            "READY": [[1]],
+            "END": [[True]],
+            "ID": [[number]],
+            "sum_in": [[0]],
+        }
+
+
+def test_a_sample_may_give_what_the_server_else_makes() -> None:
+    start = WarmupInput("TYPE_INT32", (1,), zero_data=True)
+    total = WarmupInput("TYPE_FP32", (1,), random_data=True)
+    (batch,) = run(sequences(ModelWarmup("s", 1, {"IN": ZERO, "START": start, "sum_in": total})))
+    seen = {t.name: t.array().tolist() for t in batch.requests[0].inputs}
+    assert sorted(seen) == ["END", "ID", "IN", "READY", "START", "sum_in"]
+    assert seen["START"] == [[0]]
+    assert seen["sum_in"][0][0] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "dims", "text"),
+    [
+        ("START", "FP32", 1, "inference input 'START' data-type is 'FP32', but model 'echo' expects 'INT32'"),
+        (
+            "sum_in",
+            "FP32",
+            2,
+            "unexpected shape for input 'sum_in' for model 'echo'. Expected [-1,1], got [1,2]",
+        ),
+        ("sum_out", "FP32", 1, "unexpected inference input 'sum_out' for model 'echo'"),
+    ],
+)
+def test_what_the_server_makes_must_be_given_as_it_makes_it(
+    name: str, kind: str, dims: int, text: str
+) -> None:
+    given = WarmupInput(f"TYPE_{kind}", (dims,), zero_data=True)
+    optional = (model_input(), model_input("more", optional=True))
+    assert text in refusal(sequences(ModelWarmup("s", 1, {"IN": ZERO, name: given}), input=optional))
+
+
+def test_a_request_that_is_given_back_goes_on_with_its_state_and_without_its_start() -> None:
+    data = WarmupInput("TYPE_FP32", (2,), random_data=True)
+    found = sequences(sample(data), iterative=True)
+    found.scheduler.instances = [instance := Rescheduling()]  # type: ignore[misc]
+    run(found)
+    first = instance.seen[0]["IN"][0][0]
+    assert [one["flags"] for one in instance.seen] == [SEQUENCE_START, 0, 0]
+    assert [one["START"] for one in instance.seen] == [[[1]], [[0]], [[0]]]
+    assert [one["sum_in"] for one in instance.seen] == [[[0]], [[first]], [[first]]]
+
+
+def test_a_state_that_does_not_fit_fails_the_warm_up() -> None:
+    class Wrong(Instance):
+        def execute(self, batch: Batch) -> None:
+            FakeInstance.execute(self, batch)
+            outcome = answer_all(batch)
+            outcome.responses[0].outputs = [Tensor("sum_out", DataType.FP32, (1, 2), bytes(8))]
+            asyncio.get_running_loop().call_soon(batch.done, batch, outcome)
+
+    found = sequences(sample())
+    found.scheduler.instances = [Wrong()]  # type: ignore[misc]
+    assert "gave the state 'sum_out' as FP32 [1, 2], expected FP32 [1, 1]" in refusal(found)

@@ -17,7 +17,7 @@ from tritium.protocol.json_forms import JsonForm
 
 Own = Callable[[Coroutine[Any, Any, None]], None]  # runs a slow path to its end
 Described = tuple[tuple[object, ...], ...]
-ReplyForm = tuple[int, Described, Described]  # bytes of the id, outputs, parameters
+ReplyForm = tuple[int, Described, Described | None]  # bytes of the id, outputs, parameters
 
 # From here on a body is read, and a reply written, in a thread: a megabyte of JSON takes about 10 ms.
 OFF_LOOP_BYTES = 1 << 20
@@ -72,7 +72,7 @@ class InferReply:
             return None
         outputs = tuple([(t.name, t.datatype, t.shape, len(t.buffer)) for t in response.outputs])
         if response.parameters is None:
-            return len(self.request_id.encode()), outputs, ()
+            return len(self.request_id.encode()), outputs, None
         # With their types: 1 and true are the same to a dict, 0.0 and -0.0 even then.
         given = tuple([(name, value, value.__class__) for name, value in response.parameters.items()])
         if float in [kind for _, _, kind in given]:
