@@ -12,13 +12,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import servers
 from tests.harness.http import infer_json, wait_until
 from tests.harness.models import write_chain, write_ensemble, write_python_model
-from tests.harness.peers import Peer, ReferencePeer, message, reference_triton
-from tests.harness.server import ServerProcess
+from tests.harness.peers import Peer, Peers, both, message, served_by_both
 
-Peers = tuple[ReferencePeer, Peer]
 DECOUPLED = "model_transaction_policy { decoupled: true }"
 # In Triton 2.51 a response has no parameters.
 ECHO = """
@@ -49,7 +46,6 @@ GOOD = ("echo", "chain", "outer", "no_batch_first", "batch_first", "stream", "ne
 
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
-    program = reference_triton()
     root = tmp_path_factory.mktemp("ensembles")
     models = root / "models"
     for name in ("echo", "other"):
@@ -77,19 +73,10 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
     write_chain(models, "needs_broken", "broken")
     meets = [("repeat", {"IN": "IN"}, {"OUT": "x"}), ("two", {"IN": "x", "B": "IN"}, {"OUT": "OUT"})]
     write_ensemble(models, "meets", *meets)
-    flags = ["--model-control-mode=explicit", *(f"--load-model={name}" for name in GOOD)]
-    ours = [part for flag in flags for part in flag.split("=", 1)]
-    with (
-        ReferencePeer(lambda: servers.real_triton(program, models, *flags), models) as triton,
-        ServerProcess(models, *ours, log=root / "log") as tritium,
-    ):
-        yield triton, Peer(tritium.http_port, tritium.grpc_port, tritium.metrics_port, models)
-
-
-def both(peers: Peers, ask: Callable[[Peer], Any]) -> tuple[Any, Any]:
-    """What Triton answers, and what tritium does."""
-    triton, tritium = peers
-    return triton.answer(ask), ask(tritium)
+    with served_by_both(
+        models, "--model-control-mode=explicit", *(f"--load-model={name}" for name in GOOD)
+    ) as pair:
+        yield pair
 
 
 def infer(
