@@ -191,7 +191,9 @@ def test_errors_and_parameters_of_known_forms_are_not_left_out() -> None:
 
 
 def test_parameters_that_only_look_alike_are_told_apart() -> None:
-    wanted: list[dict[str, str | int | float | bool] | None] = [{"x": v} for v in (1, True, 1.0, 0.0, -0.0, "1")]
+    wanted: list[dict[str, str | int | float | bool] | None] = [
+        {"x": v} for v in (1, True, 1.0, 0.0, -0.0, "1")
+    ]
     wanted += [{}, None, {"x": 1}, {"x": 2}]
     responses = iter(
         [InferenceResponse([tensor([[1.0]], "OUT")], parameters=given) for given in wanted for _ in range(2)]
