@@ -92,14 +92,17 @@ def test_a_request_runs_on_a_free_instance_and_is_answered() -> None:
     asyncio.run(scenario())
 
 
-def test_requests_that_arrive_in_one_turn_of_the_loop_leave_together() -> None:
+def test_the_first_request_does_not_wait_for_the_loop_to_turn_and_the_next_ones_come_together() -> None:
     async def scenario() -> None:
         rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(10)), instances=[FakeInstance(capacity=2)])
+        sizes = []
         for _ in range(3):
             rig.enqueue()
+            sizes.append(len(rig.instances[0].batches))
         await turn()
-        assert [len(batch.requests) for batch in rig.instances[0].batches] == [3]
-        assert rig.instances[0].flushed == 1
+        assert sizes == [1, 1, 1]
+        assert [len(batch.requests) for batch in rig.instances[0].batches] == [1, 2]
+        assert rig.instances[0].flushed == 2
 
     asyncio.run(scenario())
 
