@@ -6,6 +6,7 @@ from tritium.caching.interface import ResponseCache
 from tritium.caching.key import KeyMaker
 from tritium.caching.scheduler import CachedScheduler
 from tritium.core.interfaces import Scheduler
+from tritium.core.model import Recall
 from tritium.core.model_config import ModelConfig
 from tritium.core.statistics import ModelStatistics
 
@@ -22,6 +23,11 @@ def behind_cache(
         return scheduler
     keys = KeyMaker(fingerprint, frozenset(output.name for output in config.output))
     return CachedScheduler(scheduler, cache, keys, statistics)
+
+
+def recall_of(scheduler: Scheduler) -> Recall | None:
+    """How to ask the cache in front of ``scheduler`` for what is at hand; None without one."""
+    return scheduler.recall if isinstance(scheduler, CachedScheduler) else None
 
 
 def uncached(scheduler: Scheduler) -> Scheduler:

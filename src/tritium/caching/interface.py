@@ -32,6 +32,10 @@ class ResponseCache(Protocol):
         """Call ``found`` with the entry or None, at once or later. A failure of the store is None."""
         ...
 
+    def at_hand(self, key: bytes) -> Entry | None:
+        """The entry if it is here, counted as a lookup; None, which says nothing and is not counted, else."""
+        ...
+
     def insert(self, key: bytes, entry: Entry) -> None:
         """Keep ``entry``, if there is room for it at all."""
         ...

@@ -16,8 +16,12 @@ from typing import Any
 import msgspec
 
 from tritium.core.request import InferenceRequest
+from tritium.core.tensor import Buffer
 
 _PIECE_BYTES = 1 << 20
+_FORMS = 256  # of requests that are remembered; then they are looked at anew
+
+_Begun = tuple["hashlib._Hash", tuple[int, ...]]
 
 
 class KeyMaker:
@@ -31,10 +35,33 @@ class KeyMaker:
     def __init__(self, fingerprint: bytes, outputs: frozenset[str]) -> None:
         self._base = hashlib.sha256(fingerprint)
         self._outputs = outputs
+        self._begun: dict[object, _Begun] = {}  # by form
 
     def key(self, request: InferenceRequest) -> bytes:
         """32 bytes that are the same for requests which must get the same answer, and only for them."""
-        inputs = sorted(request.inputs, key=lambda tensor: tensor.name)
+        form = None if request.parameters else request.form
+        begun = self._begun.get(form) if form is not None else None
+        if begun is None:
+            begun = self._begin(request)
+            if form is not None:
+                if len(self._begun) >= _FORMS:
+                    self._begun.clear()
+                self._begun[form] = begun
+        return _end(begun, [tensor.buffer for tensor in request.inputs])
+
+    def key_again(self, form: object, buffers: Sequence[Buffer]) -> bytes | None:
+        """The key of a request without parameters of a form that ``key`` has seen; None for another one.
+
+        Args:
+            buffers: of its tensors.
+        """
+        begun = self._begun.get(form)
+        return None if begun is None else _end(begun, buffers)
+
+    def _begin(self, request: InferenceRequest) -> _Begun:
+        """The digest of all but the bytes of tensors, and the order in which those follow."""
+        order = sorted(range(len(request.inputs)), key=lambda place: request.inputs[place].name)
+        inputs = [request.inputs[place] for place in order]
         wanted = self._outputs.intersection(request.requested_outputs)
         header = (
             [(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in inputs],
@@ -43,9 +70,14 @@ class KeyMaker:
         )
         digest = self._base.copy()
         digest.update(msgspec.msgpack.encode(header))
-        for tensor in inputs:
-            digest.update(tensor.buffer)
-        return digest.digest()
+        return digest, tuple(order)
+
+
+def _end(begun: _Begun, buffers: Sequence[Buffer]) -> bytes:
+    digest = begun[0].copy()
+    for place in begun[1]:
+        digest.update(buffers[place])
+    return digest.digest()
 
 
 def fingerprint_of(document: Mapping[str, Any], directory: Path, version: int, *, shared: bool) -> bytes:

@@ -25,13 +25,23 @@ class LocalCache:
     def lookup(self, key: bytes, found: Found) -> None:
         """Call ``found`` at once."""
         began = self._now_ns()
+        entry = self.at_hand(key)
+        if entry is None:
+            self.counts.lookups += 1
+            self.counts.lookup_ns += self._now_ns() - began
+        found(entry)
+
+    def at_hand(self, key: bytes) -> Entry | None:
+        """The entry, if there is one."""
+        began = self._now_ns()
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
-            self.counts.hits += 1
-        self.counts.lookups += 1
-        self.counts.lookup_ns += self._now_ns() - began
-        found(entry)
+            counts = self.counts
+            counts.hits += 1
+            counts.lookups += 1
+            counts.lookup_ns += self._now_ns() - began
+        return entry
 
     def insert(self, key: bytes, entry: Entry) -> None:
         """Keep ``entry``, in the place of those that were not used for the longest time."""

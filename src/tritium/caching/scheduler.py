@@ -13,6 +13,7 @@ from tritium.core.interfaces import ModelInstance, Scheduler
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse, ResponseStream
 from tritium.core.statistics import ModelStatistics
+from tritium.core.tensor import Buffer
 from tritium.errors import TritiumError
 
 OFF_LOOP_BYTES = 1 << 20  # a digest of more is made in a thread: about a millisecond for each megabyte
@@ -71,6 +72,25 @@ class CachedScheduler:
         lookup.at_once = False
         if lookup.refusal is not None:
             raise lookup.refusal
+
+    def recall(self, form: object, buffers: Sequence[Buffer]) -> InferenceResponse | None:
+        """What is in the cache, if it is in this process, for a request without parameters, which then is
+        counted as answered; None: enqueue the request.
+
+        Args:
+            form: of the request, see InferenceRequest.
+            buffers: of its tensors.
+        """
+        if self._cache.shared or sum(map(len, buffers)) > OFF_LOOP_BYTES:
+            return None
+        began_ns = self._now_ns()
+        key = self._keys.key_again(form, buffers)
+        entry = self._cache.at_hand(key) if key is not None else None
+        if entry is None:
+            return None
+        now_ns = self._now_ns()
+        self._statistics.record_cache_hit(began_ns, began_ns, now_ns, wall_ms=time.time_ns() // 1_000_000)
+        return entry.response()
 
     async def _look_up_large(self, request: InferenceRequest) -> None:
         key = await asyncio.to_thread(self._keys.key, request)

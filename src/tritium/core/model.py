@@ -10,8 +10,13 @@ from tritium.core.interfaces import Scheduler, WorkerUsage
 from tritium.core.model_config import ModelConfig
 from tritium.core.request import InferenceRequest
 from tritium.core.reshape import Reshape, input_reshape
+from tritium.core.response import InferenceResponse
 from tritium.core.statistics import ModelStatistics
+from tritium.core.tensor import Buffer
 from tritium.core.validation import RequestRules
+
+# Asked with a request's form and the buffers of its tensors; a response is counted.
+Recall = Callable[[object, Sequence[Buffer]], InferenceResponse | None]
 
 
 def _nothing() -> None:
@@ -36,6 +41,7 @@ class Model:
     usage: Callable[[], Sequence[WorkerUsage]] = tuple  # of its workers, now
     asks: Callable[[InferenceRequest], Sequence[tuple[Model, InferenceRequest]]] | None = None
     asked: Callable[[], None] = _nothing  # told before another model's request is queued
+    recall: Recall | None = None  # the response to a request without parameters, if it is in a cache at hand
     fingerprint: bytes = b""  # tells it from every other; empty where there is no response cache
     _rules: RequestRules = field(init=False)
     _reshape: Reshape = field(init=False)

@@ -39,6 +39,7 @@ class JsonForm:
 
     Attributes:
         document: the first one of this form; ``identity`` and ``options`` are what it says itself.
+        form: of the requests.
         format: of the replies.
         size: bytes of the tensors behind the document.
         request: makes one, see ``RequestForm.request``.
@@ -49,6 +50,7 @@ class JsonForm:
         "_fixed",
         "_holes",
         "document",
+        "form",
         "format",
         "identity",
         "model",
@@ -66,7 +68,7 @@ class JsonForm:
         options: RequestOptions,
         response_format: ResponseFormat,
     ) -> None:
-        form = RequestForm(checked)
+        self.form = form = RequestForm(checked)
         self.document = document
         self.model = model
         self.identity = checked.id

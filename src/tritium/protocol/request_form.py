@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tritium.core.request import InferenceRequest
 from tritium.core.response import ResponseStream
-from tritium.core.tensor import DataType, Tensor
+from tritium.core.tensor import Buffer, DataType, Tensor
 from tritium.protocol.request_options import RequestOptions
 
 MAX_FORM_BYTES = 4096  # of what describes the tensors; what is longer is read each time
@@ -36,6 +36,10 @@ class RequestForm:
             start, end = end + gap, end + gap + len(tensor.buffer)
             self._tensors.append((tensor.name, tensor.datatype, tensor.shape, start, end))
         self.size = end  # bytes of the tensors, with what is between them
+
+    def buffers(self, message: memoryview, begin: int) -> list[Buffer]:
+        """The bytes of the tensors, from ``begin`` on in ``message``."""
+        return [message[begin + i : begin + j] for _, _, _, i, j in self._tensors]
 
     def request(
         self,

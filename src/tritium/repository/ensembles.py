@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tritium.caching.front import behind_cache
+from tritium.caching.front import behind_cache, recall_of
 from tritium.caching.interface import ResponseCache
 from tritium.caching.key import ensemble_fingerprint
 from tritium.config.document import document_of
@@ -117,15 +117,17 @@ class EnsembleRecipe:
         ensemble = Ensemble(graph, members, statistics, shape, limit=limit)
         document = document_of(config)
         fingerprint = ensemble_fingerprint(document, version, [model.fingerprint for model in models])
+        scheduler = behind_cache(ensemble, self.cache, config, statistics, fingerprint)
         return Model(
             config,
             version,
-            behind_cache(ensemble, self.cache, config, statistics, fingerprint),
+            scheduler,
             statistics,
             document,
             {**_labels(self.scheduling.step, models), **self.prepared.labels},
             ensemble.is_ready,
             asks=ensemble.asks,
+            recall=recall_of(scheduler),
             fingerprint=fingerprint,
             asked=ensemble.asked,
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tritium.backends.api import BackendChoice, InstanceContext, ThreadBackend, WorkerBackend
-from tritium.caching.front import behind_cache
+from tritium.caching.front import behind_cache, recall_of
 from tritium.caching.interface import ResponseCache
 from tritium.caching.key import fingerprint_of
 from tritium.config.document import document_of
@@ -160,14 +160,16 @@ class ModelLoader:
         statistics = scheduling.statistics
         runner = scheduling.runner(instances, output_reshape(config), limited)
         fingerprint = await self._fingerprint(entry, version, config)
+        scheduler = behind_cache(runner, self.cache, config, statistics, fingerprint)
         return Model(
             config,
             version,
-            behind_cache(runner, self.cache, config, statistics, fingerprint),
+            scheduler,
             statistics,
             document_of(config),
             prepared.labels,
             lambda: True,
+            recall=recall_of(scheduler),
             fingerprint=fingerprint,
         )
 
@@ -203,10 +205,11 @@ class ModelLoader:
         runner = scheduling.runner(group.instances, output_reshape(config), limited, group.refusal)
         group.attach(runner.wake, runner.fail_pending, runner.lost)
         fingerprint = await self._fingerprint(entry, version, config)
+        scheduler = behind_cache(runner, self.cache, config, statistics, fingerprint)
         return Model(
             config,
             version,
-            behind_cache(runner, self.cache, config, statistics, fingerprint),
+            scheduler,
             statistics,
             document_of(config),
             prepared.labels,
@@ -214,6 +217,7 @@ class ModelLoader:
             restarts=group.restarts,
             usage=group.usage,
             asked=group.asked,
+            recall=recall_of(scheduler),
             fingerprint=fingerprint,
         )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,46 @@ def test_keys_are_the_same_only_for_the_same_inputs(
         return KEYS.key(made)
 
     assert (key(one) == key(two)) == (sorted(one) == sorted(two))
+
+
+_QUESTION = st.tuples(
+    st.lists(
+        st.tuples(st.sampled_from("ABC"), st.binary(min_size=2, max_size=2)),
+        max_size=3,
+        unique_by=lambda p: p[0],
+    ),
+    st.sampled_from([(), ("A",), ("B", "A")]),
+    st.dictionaries(st.sampled_from("pq"), st.one_of(st.integers(0, 1), st.booleans()), max_size=1),
+)
+
+
+@given(st.lists(_QUESTION, max_size=6))
+def test_keys_of_known_forms_are_those_of_requests_without_form(
+    questions: list[tuple[list[tuple[str, bytes]], tuple[str, ...], dict[str, int]]],
+) -> None:
+    keys, forms = KeyMaker(b"model", frozenset(("A", "B"))), dict[object, object]()
+    for pairs, outputs, parameters in questions * 2:
+        inputs = [raw(name, data, (2,)) for name, data in pairs]
+        plain = asked(outputs=outputs, **parameters)
+        plain.inputs = inputs
+        known = replace(plain, form=forms.setdefault((outputs, *(name for name, _ in pairs)), object()))
+        expected = KEYS.key(plain)
+        assert keys.key(known) == expected
+        again = keys.key_again(known.form, [t.buffer for t in inputs])
+        if not parameters:
+            assert again == expected
+        assert again is None or again == KEYS.key(replace(plain, parameters={}))
+
+
+def test_many_forms_do_not_pile_up_and_stay_right() -> None:
+    keys = KeyMaker(b"model", frozenset(("A", "B")))
+    question = asked(raw("X", b"1234", (4,)))
+    for _ in range(1000):
+        assert keys.key(replace(question, form=object())) == KEYS.key(question)
+
+
+def test_a_form_that_was_not_seen_has_no_key() -> None:
+    assert KEYS.key_again(object(), []) is None
 
 
 def model(root: Path) -> Path:

@@ -31,6 +31,14 @@ def test_what_was_inserted_is_found() -> None:
     assert (cache.counts.lookups, cache.counts.hits, cache.entries) == (2, 1, 1)
 
 
+def test_what_is_not_at_hand_is_not_counted() -> None:
+    cache, kept = LocalCache(3 * ONE), entry()
+    assert cache.at_hand(b"a") is None
+    cache.insert(b"a", kept)
+    assert cache.at_hand(b"a") is kept
+    assert (cache.counts.lookups, cache.counts.hits) == (1, 1)
+
+
 def test_the_entry_that_was_not_used_for_the_longest_time_goes_first() -> None:
     cache = LocalCache(3 * ONE)
     for key in (b"a", b"b", b"c"):

@@ -33,6 +33,9 @@ class SlowCache:
     def lookup(self, key: bytes, found: Found) -> None:
         self.waiting.append(found)
 
+    def at_hand(self, key: bytes) -> Entry | None:
+        raise AssertionError("it has nothing at hand")
+
     def insert(self, key: bytes, entry: Entry) -> None:
         self.kept.append(entry)
 
@@ -95,6 +98,28 @@ def test_statistics_tell_hits_from_misses() -> None:
     assert (found.success.count, found.queue.count, found.inference_count) == (1, 1, 0)
     assert found.cache_miss.ns == 2  # the lookup, and keeping the response
     assert found.cache_hit.ns == 1
+
+
+def test_what_is_at_hand_is_recalled_for_requests_of_a_form_that_was_seen() -> None:
+    rig, form = Rig(), object()
+    rig.scheduler.enqueue(request(tensor([1.0]), form=form))
+    response = rig.scheduler.recall(form, [tensor([1.0]).buffer])
+    assert response is not None
+    assert response.outputs[0].array().tolist() == [1.0]
+    assert rig.scheduler.recall(form, [tensor([2.0]).buffer]) is None
+    assert rig.scheduler.recall(object(), [tensor([1.0]).buffer]) is None
+    found = rig.statistics
+    assert (found.cache_miss.count, found.cache_hit.count, found.success.count) == (1, 1, 1)
+    assert (found.cache_hit.ns, len(rig.inner.requests)) == (1, 1)
+
+
+def test_nothing_is_recalled_that_takes_long_or_that_others_keep() -> None:
+    rig, form = Rig(), object()
+    rig.scheduler.enqueue(request(tensor([1.0]), form=form))
+    assert rig.scheduler.recall(form, [bytes(OFF_LOOP_BYTES + 1)]) is None
+    rig = Rig(SlowCache())
+    rig.scheduler.enqueue(request(tensor([1.0]), form=form))
+    assert rig.scheduler.recall(form, [tensor([1.0]).buffer]) is None
 
 
 def test_errors_and_empty_responses_are_not_kept() -> None:

@@ -127,7 +127,8 @@ def test_queues_are_bounded_by_the_configuration_or_else_by_the_server(
 ) -> None:
     async def scenario() -> None:
         model = await loaded(write_model(tmp_path, "m", CONFIG + batching), max_queue_size)
-        model.enqueue(request(tensor([[1.0]])), 0)  # it may leave the queue at once
+        model.enqueue(request(tensor([[1.0]])), 0)
+        await asyncio.sleep(0)  # it leaves the queue
         for _ in range(accepted - model.scheduler.pending):
             model.enqueue(request(tensor([[1.0]])), 0)
         with pytest.raises(TritiumError, match="Exceeds maximum queue size"):

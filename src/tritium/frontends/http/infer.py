@@ -113,6 +113,12 @@ class InferCall:
             identity, options = read
         reply = InferReply(exchange, model, self._accepted, self._own)
         reply.known = known
+        if model.recall is not None and not options.parameters:
+            response = model.recall(known.form, known.form.buffers(body, begin))
+            if response is not None:
+                reply.format, reply.request_id = known.format, identity
+                reply.on_response(response, True)
+                return True
         stream = ResponseStream(reply.on_response)
         request = known.request(body, begin, stream, identity=identity, options=options)
         self._run(exchange, model, reply, (request, known.format))

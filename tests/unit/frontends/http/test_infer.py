@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from tritium.core.model import Model
 from tritium.core.model_config import ModelTransactionPolicy
 from tritium.core.request import InferenceRequest
 from tritium.core.response import InferenceResponse
+from tritium.core.tensor import Buffer
 from tritium.errors import InternalError, UnavailableError
 from tritium.frontends.http.exchange import Exchange
 from tritium.frontends.http.handlers import HttpApi
@@ -205,6 +206,28 @@ def test_parameters_that_only_look_alike_are_told_apart() -> None:
             reply = client.post_binary()
             length = int(reply.headers["Inference-Header-Content-Length"])
             assert repr(json.loads(reply.body[:length]).get("parameters")) == repr(given)
+
+
+def test_what_a_cache_has_at_hand_does_not_reach_the_scheduler() -> None:
+    cached = model()
+    seen: list[bytes] = []
+
+    def recall(form: object, buffers: Sequence[Buffer]) -> InferenceResponse | None:
+        seen.append(b"".join(buffers))
+        return InferenceResponse([tensor([[7.0, 8.0]], "OUT")]) if len(seen) == 1 else None
+
+    cached.recall = recall
+    client = Client(cached)
+    kept = np.array([[7.0, 8.0]], "<f4").tobytes()
+    bodies = [client.post_binary(id=name).body for name in ("a", "b", "c")]
+    assert [body[-8:] for body in bodies] == [DATA, kept, DATA]
+    assert b'"id":"b"' in bodies[1]
+    assert seen == [DATA, DATA]
+    scheduler = cached.scheduler
+    assert isinstance(scheduler, FakeScheduler)
+    assert [request.id for request in scheduler.requests] == ["a", "c"]
+    assert client.post_binary(parameters={"binary_data_output": True, "x": 1}).body[-8:] == DATA
+    assert len(seen) == 2
 
 
 def test_classes_of_a_known_form_are_made_anew() -> None:
