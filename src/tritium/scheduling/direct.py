@@ -15,6 +15,8 @@ class DirectPolicy:
     runs at once, so it is looked at instead.
     """
 
+    collects = False
+
     def __init__(self, max_queue_size: int) -> None:
         self._max_queue_size = max_queue_size
         self._queue: deque[InferenceRequest] = deque()

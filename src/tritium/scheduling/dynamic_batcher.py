@@ -47,6 +47,8 @@ class DynamicBatcher:
         releases: where is counted why batches left.
     """
 
+    collects = True
+
     def __init__(
         self,
         max_batch_size: int,

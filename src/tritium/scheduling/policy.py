@@ -10,7 +10,12 @@ from tritium.errors import TritiumError
 
 
 class BatchPolicy(Protocol):
-    """Holds the requests of one model that wait, and says which of them run next."""
+    """Holds the requests of one model that wait, and says which of them run next.
+
+    ``collects`` says whether it makes batches of several.
+    """
+
+    collects: bool
 
     def add(self, request: InferenceRequest, now_us: int) -> None:
         """Queue ``request``.

@@ -79,9 +79,10 @@ class BatchRunner:
                 raise
             self._dispatch()  # what only waits for the loop to turn does not fill the queue
             self._policy.add(request, now_us)
-        # Where something runs, with those that arrive in the same turn of the loop, also where none of them
-        # shares a batch: a worker that is woken up once for all of them takes two thirds of the time.
-        if (self._running == 0 or self.instances[0].eager) and not self._dispatch_scheduled:
+        # At once only what comes alone. Else with those that arrive in the same turn of the loop: a worker
+        # that is woken up once for all of them takes two thirds of the time. Steps of ensembles come in groups.
+        alone = self._running == 0 and not self._policy.collects and request.observer is None
+        if (alone or self.instances[0].eager) and not self._dispatch_scheduled:
             self._dispatch()
         else:
             self.wake()

@@ -45,6 +45,8 @@ class SequenceBatcher:
         iterative: a request is a whole sequence, and runs until the model does not give it back.
     """
 
+    collects = True
+
     def __init__(
         self,
         model: str,

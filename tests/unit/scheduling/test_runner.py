@@ -94,15 +94,39 @@ def test_a_request_runs_on_a_free_instance_and_is_answered() -> None:
 
 def test_the_first_request_does_not_wait_for_the_loop_to_turn_and_the_next_ones_come_together() -> None:
     async def scenario() -> None:
-        rig = Rig(policy=DynamicBatcher(8, queue=QueueSettings(10)), instances=[FakeInstance(capacity=2)])
+        rig = Rig(instances=[FakeInstance(capacity=9)])
         sizes = []
         for _ in range(3):
             rig.enqueue()
             sizes.append(len(rig.instances[0].batches))
         await turn()
         assert sizes == [1, 1, 1]
-        assert [len(batch.requests) for batch in rig.instances[0].batches] == [1, 2]
-        assert rig.instances[0].flushed == 2
+        assert (len(rig.instances[0].batches), rig.instances[0].flushed) == (3, 3)
+
+    asyncio.run(scenario())
+
+
+class Watcher:
+    """Does not care where the time of its request went."""
+
+    def executed(self, *durations_ns: int) -> None: ...
+
+
+@pytest.mark.parametrize("observer", [None, Watcher()])
+def test_what_has_or_may_get_company_leaves_with_all_that_arrive_in_the_same_turn(
+    observer: Watcher | None,
+) -> None:
+    async def scenario() -> None:
+        policy = DynamicBatcher(8, queue=QueueSettings(10)) if observer is None else DirectPolicy(10)
+        rig = Rig(policy=policy, instances=[FakeInstance(capacity=9)])
+        instance, flushes = rig.instances[0], list[int]()
+        instance.flush = lambda: flushes.append(len(instance.batches))  # type: ignore[method-assign] # counts
+        for _ in range(3):
+            rig.runner.enqueue(request(answers=rig.answers, observer=observer))
+            assert not instance.batches
+        await turn()
+        assert [len(batch.requests) for batch in instance.batches] == ([3] if observer is None else [1, 1, 1])
+        assert flushes == [len(instance.batches)]
 
     asyncio.run(scenario())
 
