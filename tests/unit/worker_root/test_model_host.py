@@ -32,7 +32,7 @@ class TritonPythonModel:
 
 def request(value: float = 0.0) -> InferenceRequest:
     buffer = memoryview(bytearray(np.float32(value).tobytes()))
-    return InferenceRequest._received([input_tensor("IN", "FP32", (1, 1), buffer)], ["OUT"], {}, None)
+    return InferenceRequest._received([input_tensor("IN", "FP32", (1, 1), buffer)], ["OUT"], b"", None)
 
 
 def executing(body: str, helper: str = "") -> str:

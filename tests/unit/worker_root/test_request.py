@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 import tempfile
 from collections.abc import Callable
@@ -22,7 +23,8 @@ def tensor(name: str = "IN") -> Tensor:
 
 
 def received(meta: dict[str, Any] | None = None, origin: Origin | None = None) -> InferenceRequest:
-    return InferenceRequest._received([tensor()], ["OUT"], {} if meta is None else meta, origin)
+    told = b"" if meta is None else json.dumps(meta).encode()
+    return InferenceRequest._received([tensor()], ["OUT"], told, origin)
 
 
 def outgoing(**changes: Any) -> InferenceRequest:

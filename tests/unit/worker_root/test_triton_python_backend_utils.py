@@ -79,7 +79,7 @@ def test_hands_on_the_modules_that_models_take_from_it() -> None:
 
 def test_finds_tensors_by_name() -> None:
     tensors = [pb_utils.Tensor(name, np.zeros(1)) for name in "AB"]
-    request = InferenceRequest._received(tensors, [], {}, None)
+    request = InferenceRequest._received(tensors, [], b"", None)
     response = pb_utils.InferenceResponse(tensors)
     assert pb_utils.get_input_tensor_by_name(request, "B") is tensors[1]
     assert pb_utils.get_output_tensor_by_name(response, "A") is tensors[0]

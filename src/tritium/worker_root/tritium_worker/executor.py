@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
-from typing import Any, Dict, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 from tritium_worker import frames
 from tritium_worker.board import Board
@@ -20,7 +19,6 @@ from tritium_worker.sender import Origin
 from tritium_worker.tensor import input_tensor
 
 _SHOWN_IDS = 8
-_NO_META: Dict[str, Any] = {}
 
 
 class Executor:
@@ -65,11 +63,10 @@ class Executor:
 
     def _request(self, batch_id: int, position: int, part: PartView) -> InferenceRequest:
         wire_tensors, requested = self._channel.decode_tensors(part)
-        meta = json.loads(part[1]) if part[1] else _NO_META
         return InferenceRequest._received(
             [input_tensor(*tensor) for tensor in wire_tensors],
             requested,
-            meta,
+            part[1],
             Origin(self._replies, batch_id, position, part[4], self._board, self._host.decoupled),
         )
 

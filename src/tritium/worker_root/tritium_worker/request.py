@@ -52,8 +52,18 @@ class InferenceRequest:
     """
 
     # _meta holds what most requests lack, under the channel's keys: id, correlation_id, flags, timeout_us,
-    # priority, parameters. It may be shared between requests and is never written to.
-    __slots__ = ("_inputs", "_meta", "_origin", "_release", "_requested", "_sender", "_target", "_trace")
+    # priority, parameters. As it came it is _meta_json, which most models never ask for.
+    __slots__ = (
+        "_inputs",
+        "_known_meta",
+        "_meta_json",
+        "_origin",
+        "_release",
+        "_requested",
+        "_sender",
+        "_target",
+        "_trace",
+    )
 
     def __init__(
         self,
@@ -105,7 +115,7 @@ class InferenceRequest:
                 f"Requested output name for request with id '{request_id}' and model name '{model_name}' "
                 "should not be empty."
             )
-        self._meta: Dict[str, Any] = {
+        self._known_meta: Optional[Dict[str, Any]] = {
             "id": request_id,
             "correlation_id": correlation_id,
             "flags": flags,
@@ -113,6 +123,7 @@ class InferenceRequest:
             "priority": priority,
             "parameters": check_parameters(parameters) or {},
         }
+        self._meta_json = b""
         self._target = (model_name, model_version)
         self._trace = trace
         self._origin: Optional[Origin] = None
@@ -124,26 +135,34 @@ class InferenceRequest:
         cls,
         inputs: List[Tensor],
         requested: Collection[str],
-        meta: Dict[str, Any],
+        meta_json: bytes,
         origin: Optional[Origin],
     ) -> InferenceRequest:
         """A request as it came from the server.
 
         Args:
             requested: names of the outputs to answer with; the server names all when the client named none.
-            meta: see ``_meta`` above; any key may be absent.
+            meta_json: see ``_meta`` above; any key may be absent, and it may be empty.
             origin: where its answers go.
         """
         request: InferenceRequest = cls.__new__(cls)
         request._inputs = inputs
         request._requested = requested
-        request._meta = meta
+        request._known_meta = None
+        request._meta_json = meta_json
         request._origin = origin
         request._sender = None
         request._release = RELEASE_ALL
         request._target = ("", -1)
         request._trace = UNTRACED
         return request
+
+    @property
+    def _meta(self) -> Dict[str, Any]:
+        meta = self._known_meta
+        if meta is None:
+            meta = self._known_meta = json.loads(self._meta_json) if self._meta_json else {}
+        return meta
 
     def inputs(self) -> List[Tensor]:
         """The input tensors."""
@@ -168,7 +187,7 @@ class InferenceRequest:
 
     def set_flags(self, flags: int) -> None:
         """Replace the flags."""
-        self._meta = {**self._meta, "flags": int(flags)}
+        self._known_meta = {**self._meta, "flags": int(flags)}
 
     def timeout(self) -> int:
         """Microseconds, 0 for none."""
