@@ -121,7 +121,8 @@ def exchange(
         given.setdefault(b"content-length", b"%d" % len(body))
     announced = given.get(b"content-length")
     length = int(announced) if announced is not None else None
-    head = RequestHead(method.encode(), path, given, http_1_0, keep_alive, length)
+    spelled = tuple(given.items())
+    head = RequestHead(method.encode(), path, given, http_1_0, keep_alive, length, spelled=spelled)
     return Exchange(reply_path or FakeReplyPath(), head, body)
 
 

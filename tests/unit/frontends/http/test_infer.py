@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from tests.unit.builders import FakeScheduler, echo, echo_config, model, model_i
 from tests.unit.frontends.http.fakes import FakeModels, FakeReplyPath, Reply, exchange, reply_of, server
 from tritium.core.model import Model
 from tritium.core.model_config import ModelTransactionPolicy
-from tritium.core.request import InferenceRequest
+from tritium.core.request import SEQUENCE_START, InferenceRequest
 from tritium.core.response import InferenceResponse
 from tritium.core.tensor import Buffer
 from tritium.errors import InternalError, UnavailableError
@@ -130,6 +131,67 @@ def test_a_form_is_forgotten_when_the_json_changes() -> None:
         reply = client.post_binary(id=name)
         ids.append(json.loads(reply.body[: int(reply.headers["Inference-Header-Content-Length"])])["id"])
     assert ids == ["a", "a", "b", "a"]
+
+
+def test_requests_that_differ_in_id_and_parameters_get_their_own_answers() -> None:
+    scheduler = FakeScheduler(echo)
+    client = Client(model(scheduler=scheduler))
+    ids = ["", "7", "8", "12", '"quoted"', "ä€", "\n", "9", "", 'a"b', "z"]
+    for number, name in enumerate([*ids, *ids]):
+        data = np.array([[number, -number]], "<f4").tobytes()
+        parameters = {"sequence_id": number + 1, "sequence_start": number % 3 == 0, "x": f"{number}"}
+        reply = client.post_binary(data, id=name, parameters={**parameters, "binary_data_output": True})
+        length = int(reply.headers["Inference-Header-Content-Length"])
+        assert int(reply.headers["Content-Length"]) == len(reply.body)
+        assert reply.body[length:] == data
+        assert json.loads(reply.body[:length]).get("id", "") == name
+        asked = scheduler.requests[-1]
+        assert (asked.id, asked.correlation_id, asked.parameters) == (name, number + 1, {"x": f"{number}"})
+        assert asked.flags == (SEQUENCE_START if number % 3 == 0 else 0)
+    forms = [asked.form for asked in scheduler.requests[12:15]]
+    assert forms[0] is not None
+    assert forms[0] is forms[1] is forms[2]  # of 7, 8 and 12, though those come with heads of their own
+
+
+def test_a_form_that_came_with_another_head_is_known_and_what_the_head_says_counts() -> None:
+    async def scenario() -> None:
+        scheduler = FakeScheduler(echo)
+        client = Client(model(scheduler=scheduler))
+        client.api = HttpApi(client.server, max_input_bytes=1 << 20, forward=re.compile(b"^own-"))
+        client.post_binary(id="a")
+        client.post_binary(id="b")
+        body, length = binary_body(id="c")
+        started = client.start(body, inference_header_content_length=length, own_name="value")
+        assert "Content-Encoding" not in (await client.settled(started)).headers
+        started = client.start(
+            body, inference_header_content_length=length, own_name="value", accept_encoding="gzip"
+        )
+        reply = await client.settled(started)
+        assert reply.headers["Content-Encoding"] == "gzip"
+        client.post_binary(id="d")
+        assert [asked.parameters for asked in scheduler.requests] == [
+            {},
+            {},
+            {"own-name": "value"},
+            {"own-name": "value"},
+            {},
+        ]
+        assert len({id(asked.form) for asked in scheduler.requests[1:]}) == 1
+        other = Client(model())
+        other.post_binary(id="a")
+        other.post_binary(id="b")
+        plain = exchange(
+            "POST",
+            PATH,
+            body,
+            headers={b"inference-header-content-length": b"%d" % length},
+            http_1_0=True,
+        )
+        plain.head.plan = other.api.plan(plain.head)
+        other.api.handle(plain)
+        assert reply_of(plain).headers["Connection"] == "keep-alive"
+
+    asyncio.run(scenario())
 
 
 def test_a_form_is_forgotten_when_another_model_has_taken_the_name() -> None:
