@@ -13,6 +13,7 @@ from tritium.http2.frames import (
     MIN_MAX_FRAME_BYTES,
     header_frames,
 )
+from tritium.http2.headers import TABLE_EMPTIED, ReplyBlocks
 from tritium.http2.stream import Buffer, Http2Stream
 
 _DATA, _TRAILERS = range(2)  # what an entry of a stream's queue is
@@ -24,6 +25,7 @@ class SendFlow:
 
     Attributes:
         block_prefix: what the next header block begins with.
+        entered: what has entries in the client's table of header fields.
         emit: puts a frame into ``frames``.
         frames: to be written.
         free: how large a piece of DATA may go out now as one frame, as far as the connection has a say.
@@ -37,9 +39,11 @@ class SendFlow:
         "_held",
         "_low_water",
         "_on_sent",
+        "_tableless",
         "_window",
         "block_prefix",
         "emit",
+        "entered",
         "frames",
         "free",
         "initial_window",
@@ -57,6 +61,8 @@ class SendFlow:
         self.initial_window = DEFAULT_WINDOW
         self.max_frame = MIN_MAX_FRAME_BYTES
         self.block_prefix = b""
+        self.entered: ReplyBlocks | None = None
+        self._tableless = False
         self.free = MIN_MAX_FRAME_BYTES
         self.sent = 0
         self.emit = self.frames.append
@@ -67,6 +73,19 @@ class SendFlow:
         self.frames = []
         self.emit = self.frames.append
         return frames
+
+    def blocks(self, reply: ReplyBlocks) -> tuple[bytes, bytes]:
+        """The headers and trailers of a reply that goes out at once, where ``reply`` is not ``entered``."""
+        if self._tableless or self.entered is not None:
+            return reply.literal
+        self.entered = reply
+        return reply.first
+
+    def forgo_table(self) -> None:
+        """The client wants a small table of header fields: leave it empty from now on."""
+        self.block_prefix = TABLE_EMPTIED
+        self.entered = None
+        self._tableless = True
 
     def send_headers(self, stream: Http2Stream, block: bytes, *, end: bool) -> None:
         """A header block, at once."""

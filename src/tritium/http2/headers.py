@@ -1,11 +1,11 @@
-"""Header blocks: decoding with a memory for blocks that repeat, and encoding without a table."""
+"""Header blocks: decoding with a memory for blocks that repeat, and encoding, mostly without a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tritium.http2.header_rules import Field, RequestHeaders, check_fields, read_request
-from tritium.http2.hpack_decoder import ENTRY_OVERHEAD, HpackDecoder
+from tritium.http2.hpack_decoder import DYNAMIC, ENTRY_OVERHEAD, STATIC, HpackDecoder
 from tritium.http2.limits import Http2Limits
 
 _MAX_CACHED = 32
@@ -75,6 +75,36 @@ def encode_fields(fields: Iterable[Field]) -> bytes:
     return b"".join(
         b"\x00" + _length(len(name)) + name + _length(len(value)) + value for name, value in fields
     )
+
+
+class ReplyBlocks:
+    """The headers and trailers that all replies of one kind have, as blocks.
+
+    The fields get entries in the client's dynamic table, so that all but the first reply of a connection name
+    them in a byte each. They have to be the only entries, and few.
+
+    Attributes:
+        literal: headers and trailers without a table.
+        first: the same, which make the entries.
+        later: the same, by the entries.
+    """
+
+    __slots__ = ("first", "later", "literal")
+
+    def __init__(self, headers: Sequence[Field], trailers: Sequence[Field]) -> None:
+        entered = [field for field in (*headers, *trailers) if field not in STATIC]
+        last = DYNAMIC + len(entered) - 1  # the index of the oldest entry
+
+        def enter(field: Field) -> bytes:
+            return name_entry(field) if field in STATIC else b"\x40" + encode_fields((field,))[1:]
+
+        def name_entry(field: Field) -> bytes:
+            index = STATIC.index(field) if field in STATIC else last - entered.index(field)
+            return bytes((0x80 | index,))
+
+        self.literal = encode_fields(headers), encode_fields(trailers)
+        self.first = b"".join(map(enter, headers)), b"".join(map(enter, trailers))
+        self.later = b"".join(map(name_entry, headers)), b"".join(map(name_entry, trailers))
 
 
 def _length(size: int) -> bytes:

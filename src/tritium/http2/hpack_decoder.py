@@ -17,8 +17,8 @@ from tritium.http2.frames import DEFAULT_TABLE_BYTES
 from tritium.http2.header_rules import Field
 
 ENTRY_OVERHEAD = 32  # what each field counts on top of its length, in tables and in lists
-_STATIC: tuple[Field, ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
-_DYNAMIC = len(_STATIC)  # the first index of the dynamic table
+STATIC: tuple[Field, ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)
+DYNAMIC = len(STATIC)  # the first index of the dynamic table
 _MAX_INTEGER_BYTES = 5
 
 
@@ -79,11 +79,11 @@ class HpackDecoder:
         return fields
 
     def _entry(self, index: int) -> Field:
-        if index >= _DYNAMIC:
-            return self._table[index - _DYNAMIC]
+        if index >= DYNAMIC:
+            return self._table[index - DYNAMIC]
         if not index:
             raise IndexError
-        return _STATIC[index]
+        return STATIC[index]
 
     def _add(self, field: Field) -> None:
         self.changes += 1

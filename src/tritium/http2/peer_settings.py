@@ -16,7 +16,6 @@ from tritium.http2.frames import (
     MIN_MAX_FRAME_BYTES,
     parse_settings,
 )
-from tritium.http2.headers import TABLE_EMPTIED
 from tritium.http2.stream import Http2Stream
 
 _MAX_MAX_FRAME_BYTES = (1 << 24) - 1
@@ -44,7 +43,7 @@ def apply_settings(payload: memoryview, flow: SendFlow, streams: Mapping[int, Ht
         elif name == ENABLE_PUSH and value > 1:
             raise Http2ConnectionError(Http2Code.PROTOCOL_ERROR, f"SETTINGS_ENABLE_PUSH is {value}")
         elif name == HEADER_TABLE_SIZE and value < DEFAULT_TABLE_BYTES:
-            flow.block_prefix = TABLE_EMPTIED  # we never use the table, and have to say that we obey
+            flow.forgo_table()
     if window != flow.initial_window:
         _set_initial_window(window, flow, streams)
 

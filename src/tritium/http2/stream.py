@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from tritium.http2.errors import Http2Code, Http2StreamError
 from tritium.http2.frames import END_HEADERS, END_STREAM, HEAD, HEADERS
 from tritium.http2.header_rules import Field, RequestHeaders
+from tritium.http2.headers import ReplyBlocks
 
 if TYPE_CHECKING:
     from tritium.http2.streams import Streams
@@ -148,16 +149,18 @@ class Http2Stream:
         if self.sending:
             self.streams.flow.send_trailers(self, block)
 
-    def send_response(self, headers: bytes, body: Sequence[Buffer], trailers: bytes) -> None:
+    def send_response(self, blocks: ReplyBlocks, body: Sequence[Buffer]) -> None:
         """A whole reply at once, its body in parts: in one piece where the windows allow it."""
         if not self.sending:
             return
         flow, size = self.streams.flow, sum(map(len, body))
         if size > flow.free or size > self.send_window or flow.block_prefix:
+            headers, trailers = blocks.literal
             flow.send_headers(self, headers, end=False)
             flow.send_data(self, body)
             flow.send_trailers(self, trailers)
             return
+        headers, trailers = blocks.later if flow.entered is blocks else flow.blocks(blocks)
         stream_id, pack = self.id, HEAD.pack
         self.send_window -= size
         flow.spend(size)

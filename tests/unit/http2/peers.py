@@ -12,7 +12,7 @@ import h2.events
 from tritium.http2.connection import Http2Connection
 from tritium.http2.errors import Http2Code
 from tritium.http2.frames import GOAWAY, HEAD, PREFACE, RST_STREAM, SETTINGS, U32
-from tritium.http2.headers import encode_fields
+from tritium.http2.headers import ReplyBlocks, encode_fields
 from tritium.http2.limits import Http2Limits
 from tritium.http2.stream import Http2Stream
 
@@ -20,6 +20,7 @@ REQUEST = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/p"), (b":
 REQUEST_BLOCK = encode_fields(REQUEST)
 OK_BLOCK = encode_fields([(b":status", b"200")])
 DONE_BLOCK = encode_fields([(b"done", b"1")])
+OK_REPLY = ReplyBlocks([(b":status", b"200")], [(b"done", b"1")])
 
 
 LIMITS = Http2Limits()
@@ -55,7 +56,7 @@ class Noted:
 
 def echo(noted: Noted) -> None:
     """Send the body back."""
-    noted.stream.send_response(OK_BLOCK, (bytes(noted.body),), DONE_BLOCK)
+    noted.stream.send_response(OK_REPLY, (bytes(noted.body),))
 
 
 def consume(noted: Noted) -> None:

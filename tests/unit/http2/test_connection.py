@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from tests.unit.http2.peers import (
     DONE_BLOCK,
     OK_BLOCK,
+    OK_REPLY,
     REQUEST,
     REQUEST_BLOCK,
     H2Client,
     Noted,
     Server,
     consume,
+    echo,
     frame,
 )
 from tritium.http2.errors import Http2Code
@@ -29,7 +31,7 @@ from tritium.http2.frames import (
     SETTINGS,
     WINDOW_UPDATE,
 )
-from tritium.http2.headers import encode_fields
+from tritium.http2.headers import ReplyBlocks, encode_fields
 from tritium.http2.limits import Http2Limits
 
 GET = frame(HEADERS, END_HEADERS | END_STREAM, 1, REQUEST_BLOCK)
@@ -197,7 +199,7 @@ def test_no_data_is_sent_while_the_transport_is_full() -> None:
     server = Server(consume)
     server.receive(GET)
     server.connection.hold(True)
-    server.requests[1].stream.send_response(OK_BLOCK, (b"body",), DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_REPLY, (b"body",))
     assert [f.kind for f in server.frames()] == [HEADERS]
     server.connection.hold(False)
     assert [f.kind for f in server.frames()] == [DATA, HEADERS]
@@ -206,7 +208,7 @@ def test_no_data_is_sent_while_the_transport_is_full() -> None:
 def test_a_reply_before_the_end_of_the_request_tells_the_client_to_stop() -> None:
     server = Server(consume)
     server.receive(frame(HEADERS, END_HEADERS, 1, REQUEST_BLOCK))
-    server.requests[1].stream.send_response(OK_BLOCK, (b"enough",), DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_REPLY, (b"enough",))
     assert server.reset_code() is Http2Code.NO_ERROR
     server.receive(frame(DATA, END_STREAM, 1, b"late"))
     server.receive(frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"))
@@ -275,6 +277,42 @@ def test_a_client_that_forbids_the_header_table_is_obeyed() -> None:
     assert client.has(h2.events.StreamEnded, 3)
 
 
+def header_bytes(server: Server, stream_id: int) -> int:
+    """Answer a request: how long the header blocks of the reply are together."""
+    server.receive(frame(HEADERS, END_HEADERS | END_STREAM, stream_id, REQUEST_BLOCK))
+    return sum(len(f.payload) for f in server.frames() if f.kind == HEADERS)
+
+
+def test_headers_of_replies_are_named_in_a_byte_from_the_second_one_on() -> None:
+    server = Server()
+    assert [header_bytes(server, stream_id) for stream_id in (1, 3, 5)] == [9, 2, 2]
+
+
+def test_headers_are_spelled_out_again_when_the_client_forbids_the_header_table() -> None:
+    client = H2Client(Server(settled=False))
+    for stream_id, table_bytes in ((1, 4096), (3, 4096), (5, 0), (7, 0), (9, 4096)):
+        if client.h2.local_settings.header_table_size != table_bytes:
+            client.h2.update_settings({1: table_bytes})
+        client.h2.send_headers(stream_id, REQUEST, end_stream=True)
+        client.exchange()
+        (response,) = [
+            e for e in client.events if isinstance(e, h2.events.ResponseReceived) and e.stream_id == stream_id
+        ]
+        assert response.headers is not None
+        assert [*response.headers] == [(b":status", b"200")]
+        assert client.has(h2.events.TrailersReceived, stream_id)
+    assert header_bytes(client.server, 11) == len(OK_BLOCK + DONE_BLOCK)
+
+
+def test_a_second_kind_of_reply_is_spelled_out() -> None:
+    other = ReplyBlocks([(b":status", b"200"), (b"other", b"1")], [(b"done", b"2")])
+    server = Server(lambda noted: noted.stream.send_response(other, (b"",)))
+    server.answer, answer_other = echo, server.answer
+    assert [header_bytes(server, stream_id) for stream_id in (1, 3)] == [9, 2]
+    server.answer = answer_other
+    assert [header_bytes(server, stream_id) for stream_id in (5, 7)] == [sum(map(len, other.literal))] * 2
+
+
 def test_what_a_wider_window_lets_go_obeys_the_other_settings_of_its_frame() -> None:
     client = H2Client(Server(settled=False))
     client.h2.update_settings({4: 0})
@@ -311,7 +349,7 @@ def test_shutting_down_finishes_what_was_sent_before_the_client_knew() -> None:
     assert server.reset_code() is Http2Code.REFUSED_STREAM
     finished = []
     for stream_id in (1, 3):
-        server.requests[stream_id].stream.send_response(OK_BLOCK, (b"",), DONE_BLOCK)
+        server.requests[stream_id].stream.send_response(OK_REPLY, (b"",))
         finished.append(server.connection.finished)
     assert finished == [False, True]
 
@@ -336,7 +374,7 @@ def test_no_more_requests_are_taken_than_were_allowed() -> None:
     server = Server(consume, Http2Limits(max_concurrent_streams=1))
     server.receive(GET + frame(HEADERS, END_HEADERS | END_STREAM, 3, REQUEST_BLOCK))
     assert server.reset_code() is Http2Code.REFUSED_STREAM
-    server.requests[1].stream.send_response(OK_BLOCK, (b"",), DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_REPLY, (b"",))
     server.receive(frame(HEADERS, END_HEADERS | END_STREAM, 5, REQUEST_BLOCK))
     assert [*server.requests] == [1, 5]
 

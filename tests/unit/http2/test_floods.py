@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from tests.unit.http2.peers import DONE_BLOCK, OK_BLOCK, REQUEST_BLOCK, Server, consume, frame
+from tests.unit.http2.peers import OK_REPLY, REQUEST_BLOCK, Server, consume, frame
 from tritium.http2.errors import Http2Code
 from tritium.http2.frames import (
     ACK,
@@ -164,4 +164,4 @@ def test_the_window_updates_of_a_long_reply_are_no_flood() -> None:
     for _ in range(100_000):
         server.receive(frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1") + frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"))
     assert server.connection.error is None
-    stream.send_response(OK_BLOCK, (b"",), DONE_BLOCK)
+    stream.send_response(OK_REPLY, (b"",))

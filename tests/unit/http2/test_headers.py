@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.http2.peers import LIMITS, REQUEST
 from tritium.http2.errors import Http2Code, Http2ConnectionError
 from tritium.http2.header_rules import Field, MalformedError
-from tritium.http2.headers import HeaderDecoder, encode_fields
+from tritium.http2.headers import HeaderDecoder, ReplyBlocks, encode_fields
 from tritium.http2.limits import Http2Limits
 
 NAMES = st.sampled_from([b"alpha", b"beta", b"user-agent", b"te-x"])
@@ -104,3 +104,12 @@ def test_no_bytes_raise_anything_else(block: bytes) -> None:
             read(block)
         except (Http2ConnectionError, MalformedError):
             continue
+
+
+def test_a_reply_that_repeats_means_the_same_in_a_byte_for_each_field() -> None:
+    headers = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"long", b"x" * 200)]
+    trailers = [(b"grpc-status", b"0")]
+    blocks, plain = ReplyBlocks(headers, trailers), Decoder()
+    for sent in (blocks.literal, blocks.first, blocks.later, blocks.later):
+        assert [plain.decode(block, raw=True) for block in sent] == [headers, trailers]
+    assert [len(block) for block in blocks.later] == [3, 1]

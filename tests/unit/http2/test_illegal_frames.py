@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.http2.peers import DONE_BLOCK, OK_BLOCK, REQUEST, REQUEST_BLOCK, Server, consume, frame
+from tests.unit.http2.peers import DONE_BLOCK, OK_REPLY, REQUEST, REQUEST_BLOCK, Server, consume, frame
 from tritium.http2.errors import Http2Code
 from tritium.http2.frames import (
     ACK,
@@ -284,5 +284,5 @@ def test_a_reply_is_not_disturbed_by_errors_of_other_streams() -> None:
     server = Server(consume)
     server.receive(ENDED + frame(HEADERS, WHOLE, 3, b"\x82"))
     server.output()
-    server.requests[1].stream.send_response(OK_BLOCK, (b"x",), DONE_BLOCK)
+    server.requests[1].stream.send_response(OK_REPLY, (b"x",))
     assert [f.kind for f in server.frames()] == [HEADERS, DATA, HEADERS]

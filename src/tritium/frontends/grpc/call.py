@@ -12,7 +12,7 @@ from tritium.errors import TritiumError
 from tritium.frontends.grpc.deadlines import Deadlines
 from tritium.frontends.grpc.messages import PREFIX, compress
 from tritium.frontends.grpc.status import (
-    HEADERS,
+    OK,
     TRAILERS_OK,
     GrpcError,
     GrpcStatus,
@@ -120,7 +120,7 @@ class GrpcCall:
         self._close()
         stream, size = self._stream, sum(map(len, parts))
         if self._facts.reply_coding is None and size <= _JOIN_BYTES:
-            stream.send_response(HEADERS, (PREFIX.pack(0, size), *parts), TRAILERS_OK)
+            stream.send_response(OK, (PREFIX.pack(0, size), *parts))
         else:
             self._send(parts, size)
             stream.send_trailers(TRAILERS_OK)

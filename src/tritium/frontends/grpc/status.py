@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from tritium.http2.header_rules import Field
-from tritium.http2.headers import encode_fields
+from tritium.http2.headers import ReplyBlocks, encode_fields
 
 
 class GrpcStatus(IntEnum):
@@ -44,8 +44,8 @@ _KEPT = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _BEGINNING: tuple[Field, ...] = ((b":status", b"200"), (b"content-type", b"application/grpc"))
 _ACCEPTED: tuple[Field, ...] = ((b"grpc-accept-encoding", b"identity, deflate, gzip"),)
 
-HEADERS = encode_fields((*_BEGINNING, *_ACCEPTED))
-TRAILERS_OK = encode_fields(((b"grpc-status", b"0"),))
+OK = ReplyBlocks((*_BEGINNING, *_ACCEPTED), ((b"grpc-status", b"0"),))
+HEADERS, TRAILERS_OK = OK.literal
 
 
 def headers_block(coding: str | None, metadata: Sequence[Field] = ()) -> bytes:
