@@ -57,9 +57,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """When it was sent and when its batch began and ended, in ms; and the batch's number, from 1."""
+    """When it was sent and answered and its batch began and ended, in ms; and the batch's number, from 1."""
 
     sent_ms: float
+    answered_ms: float
     began_ms: float
     ended_ms: float
     batch: int
@@ -86,13 +87,14 @@ def record(configs: Mapping[str, str], questions: Sequence[Question], *flags: st
             asked = [pool.submit(_ask, address, each, start) for each in questions]
             found = [each.result() for each in asked]
     runs = []
-    for question, (sent, began, ended, number) in zip(questions, found, strict=True):
-        sent_ms, began_ms, ended_ms = (round((at - start) * 1000, 1) for at in (sent, began, ended))
-        runs.append(Run(sent_ms, began_ms, ended_ms, int(number - warm[question.model][3])))
+    for question, (*times, number) in zip(questions, found, strict=True):
+        sent_ms, answered_ms, began_ms, ended_ms = (round((at - start) * 1000, 1) for at in times)
+        batch = int(number - warm[question.model][-1])
+        runs.append(Run(sent_ms, answered_ms, began_ms, ended_ms, batch))
     return runs
 
 
-def _ask(address: str, question: Question, start: float) -> tuple[float, float, float, float]:
+def _ask(address: str, question: Question, start: float) -> tuple[float, float, float, float, float]:
     tensor = http.InferInput("IN", [1, 1], "FP32")
     tensor.set_data_from_numpy(np.full((1, 1), question.work_ms, np.float32))
     with http.InferenceServerClient(address) as client:
@@ -100,8 +102,9 @@ def _ask(address: str, question: Question, start: float) -> tuple[float, float, 
         time.sleep(max(0.0, start + question.at_ms / 1000 - time.monotonic()))
         sent = time.monotonic()
         answer = client.infer(question.model, [tensor], priority=question.priority).as_numpy("OUT")[0]
+        answered = time.monotonic()
     began, ended, number = (float(each) for each in answer)
-    return sent, began, ended, number
+    return sent, answered, began, ended, number
 
 
 def publish(name: str, title: str, bars: Sequence[Bar]) -> None:
