@@ -15,7 +15,7 @@ from tests.harness.models import PLAIN, write_onnx_model, write_python_model
 from tests.harness.server import ServerProcess
 
 CLIENTS = 16
-REQUESTS = 160  # of each client, for each model
+REQUESTS = 640  # of each client, for each of two models: 20,480
 
 # Answers the rows of the whole batch beside the data; refuses to run more than it may.
 COUNTING = """
@@ -53,23 +53,34 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield running
 
 
-def one_client(server: ServerProcess, model: str, number: int) -> int:
-    """Requests with elements of their own, JSON and binary, of random rows, sizes and pauses: rows sent."""
+def one_client(server: ServerProcess, model: str, number: int) -> tuple[int, int]:
+    """Requests with elements of their own, some wrong; JSON and binary, of random rows, sizes and pauses.
+
+    Returns:
+        Rows of those that are right, and how many are wrong.
+    """
     dice = random.Random(number)
-    rows_sent = 0
+    rows_sent = failed = 0
     headers: dict[str, str]
     with server.connect() as connection:
         for i in range(REQUESTS):
             rows, size = dice.randint(1, 4), dice.choice([1, 2, 2, 2, 5])
             data = np.full((rows, size), number * 10_000 + i, np.float32)
             data += np.arange(rows * size, dtype=np.float32).reshape(rows, size) / 64
+            wrong = model == "counting" and dice.random() < 0.05
+            if wrong:
+                data = -1 - data
             if dice.random() < 0.3:
                 body, headers = infer_json(data.ravel().tolist(), shape=data.shape, id=f"{number}-{i}"), {}
             else:
                 body, headers = infer_binary([("IN", "FP32", data.shape, data.tobytes())], id=f"{number}-{i}")
             connection.send(request("POST", f"/v2/models/{model}/infer", body, headers))
             reply = connection.reply()
-            assert reply is not None and reply.status == 200, reply
+            assert reply is not None and reply.status == (400 if wrong else 200), reply
+            if wrong:  # an error of its own, which its neighbours in the batch do not share
+                assert reply.error == "told so"
+                failed += 1
+                continue
             document = reply.json
             assert document["id"] == f"{number}-{i}"
             assert document["outputs"][0]["shape"] == [rows, size]
@@ -78,7 +89,7 @@ def one_client(server: ServerProcess, model: str, number: int) -> int:
             rows_sent += rows
             if dice.random() < 0.1:
                 time.sleep(dice.random() * 0.005)
-    return rows_sent
+    return rows_sent, failed
 
 
 @pytest.mark.parametrize("model", ["counting", "double", "echo"])
@@ -106,11 +117,13 @@ def test_t45_requests_of_one_form_are_told_apart(server: ServerProcess, model: s
 def test_t45_every_answer_belongs_to_its_request(server: ServerProcess, model: str) -> None:
     before = server.get(f"/v2/models/{model}/stats").json["model_stats"][0]
     with ThreadPoolExecutor(CLIENTS) as pool:
-        rows = sum(pool.map(lambda number: one_client(server, model, number), range(CLIENTS)))
+        done = list(pool.map(lambda number: one_client(server, model, number), range(CLIENTS)))
+    rows, failed = (sum(each) for each in zip(*done, strict=True))
     found = server.get(f"/v2/models/{model}/stats").json["model_stats"][0]
     assert found["inference_count"] - before["inference_count"] == rows
     counts = [each["inference_stats"]["success"]["count"] for each in (before, found)]
-    assert counts[1] - counts[0] == CLIENTS * REQUESTS
+    assert counts[1] - counts[0] == CLIENTS * REQUESTS - failed
+    assert (failed > 100) == (model == "counting")
     assert found["execution_count"] - before["execution_count"] < CLIENTS * REQUESTS, "some ran together"
     assert max(entry["batch_size"] for entry in found["batch_stats"]) <= (8 if model == "counting" else 32)
     server.assert_three_ok()

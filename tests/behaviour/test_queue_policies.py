@@ -15,7 +15,7 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
-from tests.harness.http import wait_until
+from tests.harness.http import infer_json, request, wait_until
 from tests.harness.models import PLAIN, write_python_model
 from tests.harness.server import ServerProcess
 
@@ -257,11 +257,26 @@ def test_t39_beyond_its_bound_a_queue_refuses_at_once_and_serves_the_rest(client
             answers = [client.ask("overload") for _ in range(150)]
             refused = wait_until_done(answers, 150 - 64)
             assert server.pending("overload") == 64
+            refuse_many(server)
         texts = {refusal(answer) for answer in refused}
         assert all("Exceeds maximum queue size" in text for text in texts)
         served = [answer for answer in answers if answer not in refused]
         assert [len(batch) for batch in batches(served)] == [4] * 16
     assert client.server.pending("overload") == 0
+    assert server.infer("overload", infer_json([GO])).status == 200
+
+
+def refuse_many(server: ServerProcess) -> None:
+    """A full queue costs the server nothing for those whom it refuses, and tells them to come again."""
+    before = server.rss_bytes()
+    with server.connect() as connection:
+        for _ in range(5000):
+            connection.send(request("POST", "/v2/models/overload/infer", infer_json([GO])))
+            reply = connection.reply()
+            assert reply is not None
+            assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    assert server.rss_bytes() - before < 30 << 20
+    assert server.pending("overload") == 64
 
 
 def wait_until_done(answers: list[Future[tuple[int, int]]], count: int) -> list[Future[tuple[int, int]]]:

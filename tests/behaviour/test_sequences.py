@@ -119,6 +119,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     oldest = "oldest { max_candidate_sequences: 16 max_queue_delay_microseconds: 200 }"
     more = WARMUP + "instance_group { count: 2 }"
     write_python_model(models, "oldest", ADDING, extra=batching(oldest, more=more))
+    crowd = batching("oldest { max_candidate_sequences: 500 }", 8_000_000, "instance_group { count: 2 }")
+    write_python_model(models, "crowd", ADDING, extra=crowd)
     write_python_model(models, "direct", ADDING, max_batch_size=2, extra=batching("direct { }"))
     write_python_model(models, "single", ADDING, max_batch_size=1, extra=batching("direct { }", 2_000_000))
     iterative = "sequence_batching { oldest { max_candidate_sequences: 8 } iterative_sequence: true }"
@@ -474,6 +476,31 @@ def test_t46_a_thousand_sequences_that_never_end_leave_room_for_others(server: S
         )
     assert {reply.status for reply in replies} <= {200, 503}
     assert sum(reply.status == 200 for reply in replies) >= 16
+
+
+def test_t46_a_thousand_live_sequences_do_not_mix_and_those_that_never_end_make_room(
+    server: ServerProcess,
+) -> None:
+    """Two rounds of a thousand for a thousand slots; half of the first never ends, and is forgotten."""
+
+    def talk(client: int, base: int) -> None:
+        keys = range(base + client, base + 1000, 8)
+        with server.connect(timeout_s=60) as connection:
+            for step in range(3):
+                for key in keys:
+                    if step == 2 and key % 2:
+                        continue  # its END is lost
+                    flags = {"sequence_start": step == 0, "sequence_end": step == 2}
+                    body = infer_json([float(key)], shape=(1, 1), parameters={"sequence_id": key, **flags})
+                    connection.send(request("POST", "/v2/models/crowd/infer", body))
+                    reply = connection.reply()
+                    assert reply is not None
+                    assert answer_of(reply) == key * (step + 1)
+
+    for base in (10_000, 20_000):
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda client: talk(client, base), range(8)))  # noqa: B023
+    wait_until(lambda: ask(server, "crowd", 10_001).status == 400, 60, "it was forgotten")
 
 
 def test_t46_a_worker_that_dies_costs_its_sequences_and_no_others(
