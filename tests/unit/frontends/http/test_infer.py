@@ -292,6 +292,18 @@ def test_what_a_cache_has_at_hand_does_not_reach_the_scheduler() -> None:
     assert len(seen) == 2
 
 
+def test_headers_that_are_parameters_keep_a_request_from_what_is_kept_for_others() -> None:
+    cached = model()
+    cached.recall = lambda form, buffers: InferenceResponse([tensor([[7.0, 8.0]], "OUT")])
+    client = Client(cached)
+    client.api = HttpApi(client.server, max_input_bytes=1 << 20, forward=re.compile(b"^own-"))
+    kept = np.array([[7.0, 8.0]], "<f4").tobytes()
+    assert [client.post_binary().body[-8:] for _ in range(2)] == [DATA, kept]
+    body, length = binary_body()
+    for _ in range(2):
+        assert client.post(body, inference_header_content_length=length, own_tenant="b").body[-8:] == DATA
+
+
 def test_classes_of_a_known_form_are_made_anew() -> None:
     client = Client(model(labels={"OUT": ("cat", "dog")}))
     outputs = [{"name": "OUT", "parameters": {"binary_data": True, "classification": 1}}]
