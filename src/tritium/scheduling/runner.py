@@ -79,8 +79,8 @@ class BatchRunner:
                 raise
             self._dispatch()  # what only waits for the loop to turn does not fill the queue
             self._policy.add(request, now_us)
-        # At once only what comes alone. Else with those that arrive in the same turn of the loop: a worker
-        # that is woken up once for all of them takes two thirds of the time. Steps of ensembles come in groups.
+        # At once only what comes alone. Else with those that arrive in the same turn of the loop, as steps of
+        # ensembles do: a worker that is woken up once for all of them takes two thirds of the time.
         alone = self._running == 0 and not self._policy.collects and request.observer is None
         if (alone or self.instances[0].eager) and not self._dispatch_scheduled:
             self._dispatch()
