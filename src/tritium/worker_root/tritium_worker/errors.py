@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tritium_worker.text import text
+
 
 class TritonModelException(Exception):  # noqa: N818 - the name that model.py files import
     """Raised by the python API, and by models that want to fail a whole batch."""
@@ -30,14 +32,12 @@ class TritonError:
     CANCELLED = 7
 
     def __init__(self, message: str, code: int = INTERNAL) -> None:
-        if not isinstance(message, str):
-            raise TypeError(f"TritonError(message): expected a str, got {type(message).__name__}")
         if not isinstance(code, int) or not self.UNKNOWN <= code <= self.CANCELLED:
             raise TypeError(
                 f"TritonError(code): expected TritonError.UNKNOWN ({self.UNKNOWN}) to "
                 f"TritonError.CANCELLED ({self.CANCELLED}), got {code!r}"
             )
-        self._message = message
+        self._message = text(message, "TritonError(message)")
         self._code = code
 
     def message(self) -> str:

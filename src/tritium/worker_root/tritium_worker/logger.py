@@ -23,7 +23,7 @@ def _emit(level: int, message: Any, caller: FrameType) -> None:
             "level": _LEVELS[level],
             "file": os.path.basename(caller.f_code.co_filename),
             "line": caller.f_lineno,
-            "message": str(message),
+            "message": message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message),
         }
     )
 

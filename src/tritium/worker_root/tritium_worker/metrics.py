@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 from tritium_worker import frames
 from tritium_worker.errors import TritonModelException
 from tritium_worker.process import PROCESS
+from tritium_worker.text import text
 
 _KINDS = ("counter", "gauge", "histogram")
 
@@ -33,9 +34,10 @@ class MetricFamily:
             raise TritonModelException(
                 f"MetricFamily('{name}'): expected MetricFamily.COUNTER, GAUGE or HISTOGRAM, got {kind!r}"
             )
-        self._name = name
+        self._name = text(name, "MetricFamily(name)")
         self._kind = kind
-        PROCESS.calls().ask("family", name=name, description=description, kind=_KINDS[kind])
+        told = text(description, "MetricFamily(description)")
+        PROCESS.calls().ask("family", name=self._name, description=told, kind=_KINDS[kind])
 
     def Metric(  # noqa: N802 - Triton's name
         self, labels: Optional[Dict[str, str]] = None, buckets: Optional[List[float]] = None

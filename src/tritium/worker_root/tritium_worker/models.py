@@ -6,6 +6,7 @@ import base64
 from typing import Dict, Optional
 
 from tritium_worker.process import PROCESS
+from tritium_worker.text import text
 
 
 def load_model(model_name: str, config: str = "", files: Optional[Dict[str, bytes]] = None) -> None:
@@ -19,7 +20,12 @@ def load_model(model_name: str, config: str = "", files: Optional[Dict[str, byte
         TritonModelException: it could not be loaded, or the server does not run in explicit control mode.
     """
     encoded = {name: base64.b64encode(data).decode("ascii") for name, data in (files or {}).items()}
-    PROCESS.calls().ask("load", model=model_name, config=config, files=encoded)
+    PROCESS.calls().ask(
+        "load",
+        model=text(model_name, "load_model(model_name)"),
+        config=text(config, "load_model(config)"),
+        files=encoded,
+    )
 
 
 def unload_model(model_name: str, unload_dependents: bool = False) -> None:
@@ -28,7 +34,8 @@ def unload_model(model_name: str, unload_dependents: bool = False) -> None:
     Raises:
         TritonModelException: it could not be unloaded, or the server does not run in explicit control mode.
     """
-    PROCESS.calls().ask("unload", model=model_name, dependents=bool(unload_dependents))
+    name = text(model_name, "unload_model(model_name)")
+    PROCESS.calls().ask("unload", model=name, dependents=bool(unload_dependents))
 
 
 def is_model_ready(model_name: str, model_version: str = "") -> bool:
@@ -37,5 +44,7 @@ def is_model_ready(model_name: str, model_version: str = "") -> bool:
     Args:
         model_version: a number; empty for the highest that is ready.
     """
-    answer = PROCESS.calls().ask("ready", model=model_name, version=str(model_version))
+    name = text(model_name, "is_model_ready(model_name)")
+    version = text(model_version, "is_model_ready(model_version)")
+    answer = PROCESS.calls().ask("ready", model=name, version=version)
     return bool(answer["ready"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -21,6 +22,7 @@ from tritium_worker.parameters import check_parameters
 from tritium_worker.process import PROCESS
 from tritium_worker.sender import Origin, ResponseSender
 from tritium_worker.tensor import Tensor
+from tritium_worker.text import text
 from tritium_worker.trace import UNTRACED, InferenceTrace
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class InferenceRequest:
         priority: from 1, the highest; 0 for the default of the model that is asked. Not in Triton.
 
     Raises:
-        TypeError: an argument of another type.
+        TypeError: an argument of another type; bytes do for strings.
         TritonModelException: None among the inputs, an empty output name, or a correlation id or
             parameters of another type.
     """
@@ -81,40 +83,30 @@ class InferenceRequest:
         parameters: Optional[Dict[str, Any]] = None,
         priority: int = 0,
     ) -> None:
-        if preferred_memory is not None and not isinstance(preferred_memory, PreferredMemory):
-            raise TypeError(
-                "InferenceRequest(preferred_memory): expected a pb_utils.PreferredMemory, got "
-                f"{type(preferred_memory).__name__}"
-            )
-        if not isinstance(trace, InferenceTrace):
-            raise TypeError(
-                "InferenceRequest(trace): expected what another request's trace() gives, got "
-                f"{type(trace).__name__}; leave the argument out for none"
-            )
+        _check_kinds(preferred_memory, trace, requested_output_names)
         if not isinstance(correlation_id, (int, str)):
             raise TritonModelException("Correlation ID must be integer or string")
-        if not isinstance(timeout, int) or not isinstance(priority, int) or min(timeout, priority) < 0:
+        if not type(model_version) is type(flags) is type(timeout) is type(priority) is int:
+            numbers = {
+                "model_version": model_version,
+                "flags": flags,
+                "timeout": timeout,
+                "priority": priority,
+            }
+            model_version, flags, timeout, priority = map(_whole, numbers, numbers.values())
+        if min(timeout, priority) < 0:
             raise TypeError(
                 "InferenceRequest(timeout, priority): expected integers from 0 on, got "
                 f"{timeout!r} and {priority!r}"
             )
+        if not type(model_name) is type(request_id) is str:
+            model_name = text(model_name, "InferenceRequest(model_name)")
+            request_id = text(request_id, "InferenceRequest(request_id)")
         self._inputs = list(inputs)
-        self._requested: Collection[str] = list(requested_output_names)
-        for tensor in self._inputs:
-            if tensor is None:
-                raise TritonModelException(
-                    f"Input tensor for request with id '{request_id}' and model name '{model_name}' "
-                    "should not be empty."
-                )
-            if not isinstance(tensor, Tensor):
-                raise TypeError(
-                    f"InferenceRequest(inputs): expected pb_utils.Tensor objects, got {type(tensor).__name__}"
-                )
-        if "" in self._requested:
-            raise TritonModelException(
-                f"Requested output name for request with id '{request_id}' and model name '{model_name}' "
-                "should not be empty."
-            )
+        self._requested: Collection[str] = [
+            text(name, "InferenceRequest(requested_output_names)") for name in requested_output_names
+        ]
+        _check_tensors(self._inputs, self._requested, request_id, model_name)
         self._known_meta: Optional[Dict[str, Any]] = {
             "id": request_id,
             "correlation_id": correlation_id,
@@ -262,6 +254,49 @@ class InferenceRequest:
             TritonModelException: there is no server to ask.
         """
         return PROCESS.calls().async_exec(self, decoupled)
+
+
+def _check_kinds(preferred_memory: Any, trace: Any, requested: Any) -> None:
+    if preferred_memory is not None and not isinstance(preferred_memory, PreferredMemory):
+        raise TypeError(
+            "InferenceRequest(preferred_memory): expected a pb_utils.PreferredMemory, got "
+            f"{type(preferred_memory).__name__}"
+        )
+    if not isinstance(trace, InferenceTrace):
+        raise TypeError(
+            "InferenceRequest(trace): expected what another request's trace() gives, got "
+            f"{type(trace).__name__}; leave the argument out for none"
+        )
+    if isinstance(requested, (str, bytes)):
+        raise TypeError("InferenceRequest(requested_output_names): expected a list of names, got one")
+
+
+def _check_tensors(inputs: List[Tensor], requested: Collection[str], request_id: str, model: str) -> None:
+    if None in inputs:
+        raise _missing("Input tensor", request_id, model)
+    for tensor in inputs:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"InferenceRequest(inputs): expected pb_utils.Tensor objects, got {type(tensor).__name__}"
+            )
+    if "" in requested:
+        raise _missing("Requested output name", request_id, model)
+
+
+def _missing(what: str, request_id: str, model: str) -> TritonModelException:
+    return TritonModelException(
+        f"{what} for request with id '{request_id}' and model name '{model}' should not be empty."
+    )
+
+
+def _whole(name: str, value: Any) -> int:
+    """``value`` as an int; numpy's integers are some, too."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"InferenceRequest({name}): expected an integer, got {type(value).__name__}"
+        ) from None
 
 
 class PreferredMemory:

@@ -10,6 +10,7 @@ from tritium_worker import dlpack
 from tritium_worker.byte_strings import deserialize_bytes_tensor, serialize_byte_tensor
 from tritium_worker.dtypes import CODES, NUMPY_DTYPES, WIRE_NAMES, wire_name
 from tritium_worker.errors import TritonModelException
+from tritium_worker.text import text
 
 _ndarray = np.ndarray
 _EMPTY = memoryview(b"")
@@ -44,7 +45,7 @@ class Tensor:
             datatype, array = _convert(array)
         if not array.flags.c_contiguous:
             array = array.copy(order="C")
-        self._name = name
+        self._name = name if type(name) is str else text(name, "Tensor(name)")
         self._datatype = datatype
         self._shape = array.shape
         self._array: Optional[np.ndarray[Any, Any]] = array
@@ -122,7 +123,7 @@ class Tensor:
                 "Only contiguous DLPack tensors that are stored in C-Order are supported."
             )
         if bfloat16:
-            return input_tensor(name, "BF16", array.shape, _array_bytes(array))
+            return input_tensor(text(name, "from_dlpack(name)"), "BF16", array.shape, _array_bytes(array))
         return Tensor(name, array)
 
     def __dlpack__(

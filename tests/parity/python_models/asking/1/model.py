@@ -160,6 +160,9 @@ class Ways:
         parameters = {"text": "a", "number": -(2**40), "yes": True, "no": False, "empty": ""}
         return told(asked(outputs=["SEEN"], parameters=parameters).exec())
 
+    def names_as_bytes(self, request):
+        return told(asked(b"plain", inputs=[tensor(1, 2, name=b"IN")], outputs=[b"OUT"]).exec())
+
     def strings(self, request):
         texts = pb_utils.Tensor("IN", np.array([[b"a", b"", b"\xff"]], np.object_))
         answer = asked("strings", inputs=[texts]).exec()

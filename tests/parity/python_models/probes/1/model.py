@@ -353,6 +353,68 @@ def probe_preferred_memory(request):
     return [plain(made), kind(pb_utils.PreferredMemory, 7), kind(pb_utils.PreferredMemory)]
 
 
+def probe_bytes_for_strings(request):
+    """A string tensor has bytes, and models pass them on as they are."""
+    family = pb_utils.MetricFamily
+    made = pb_utils.InferenceRequest(
+        inputs=[tensor(np.zeros(1, np.float32), b"X")],
+        requested_output_names=[b"A"],
+        model_name=b"m",
+        request_id=b"id",
+    )
+    error = pb_utils.TritonError(b"told")
+    array = np.zeros(1, np.float32)
+    return [
+        [made.request_id(), plain(made.requested_output_names()), made.inputs()[0].name()],
+        [error.message(), pb_utils.Logger.log_info(b"said"), pb_utils.Logger.log(b"said")],
+        pb_utils.Tensor.from_dlpack(b"Y", tensor(array).to_dlpack()).name(),
+        [outcome(pb_utils.is_model_ready, b"probes"), outcome(pb_utils.is_model_ready, b"probes", b"1")],
+        kind(pb_utils.InferenceRequest, inputs=[], requested_output_names=["A"], model_name=1),
+        kind(pb_utils.InferenceRequest, inputs=[], requested_output_names=[1], model_name="m"),
+        kind(pb_utils.InferenceRequest, inputs=[], requested_output_names=[], model_name="m", request_id=1),
+        kind(pb_utils.InferenceRequest, inputs=[], requested_output_names="AB", model_name="m"),
+        kind(tensor, array, 1),
+        kind(pb_utils.is_model_ready, 1),
+        plain(family(b"named_by_bytes", b"said", family.COUNTER)),
+    ]
+
+
+def probe_integers_of_numpy(request):
+    made = pb_utils.InferenceRequest(
+        inputs=[],
+        requested_output_names=["A"],
+        model_name="m",
+        model_version=np.int64(3),
+        flags=np.int32(1),
+        timeout=np.uint64(5),
+    )
+    return [made.flags(), made.timeout()]
+
+
+def probe_fractions_for_integers(request):
+    given = {"inputs": [], "requested_output_names": ["A"], "model_name": "m"}
+    names = ("model_version", "flags", "timeout")
+    return [kind(pb_utils.InferenceRequest, **given, **{name: 1.0}) for name in names]
+
+
+def probe_bytes_as_correlation_id(request):
+    return kind(
+        pb_utils.InferenceRequest,
+        inputs=[],
+        requested_output_names=["A"],
+        model_name="m",
+        correlation_id=b"seq",
+    )
+
+
+def probe_bytes_as_parameter(request):
+    def made(parameters):
+        given = {"inputs": [], "requested_output_names": ["A"], "model_name": "m"}
+        return json.loads(pb_utils.InferenceRequest(parameters=parameters, **given).parameters())
+
+    return [kind(made, {"a": b"b"}), kind(made, {b"a": "b"})]
+
+
 def probe_trace(request):
     def ask(**keywords):
         made = pb_utils.InferenceRequest(inputs=[], requested_output_names=["A"], model_name="m", **keywords)
