@@ -39,7 +39,8 @@ class KeyMaker:
 
     def key(self, request: InferenceRequest) -> bytes:
         """32 bytes that are the same for requests which must get the same answer, and only for them."""
-        form = None if request.parameters else request.form
+        plain = not (request.parameters or request.correlation_id or request.flags)
+        form = request.form if plain else None
         begun = self._begun.get(form) if form is not None else None
         if begun is None:
             begun = self._begin(request)
@@ -50,7 +51,9 @@ class KeyMaker:
         return _end(begun, [tensor.buffer for tensor in request.inputs])
 
     def key_again(self, form: object, buffers: Sequence[Buffer]) -> bytes | None:
-        """The key of a request without parameters of a form that ``key`` has seen; None for another one.
+        """The key of a plain request of a form that ``key`` has seen; None for another one.
+
+        A plain request has no parameters and belongs to no sequence.
 
         Args:
             buffers: of its tensors.
@@ -67,6 +70,7 @@ class KeyMaker:
             [(t.name, t.datatype.value, t.shape, len(t.buffer)) for t in inputs],
             sorted(wanted) if wanted != self._outputs else [],
             sorted(request.parameters.items()),
+            (request.correlation_id, request.flags),
         )
         digest = self._base.copy()
         digest.update(msgspec.msgpack.encode(header))

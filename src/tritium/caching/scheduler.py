@@ -74,8 +74,8 @@ class CachedScheduler:
             raise lookup.refusal
 
     def recall(self, form: object, buffers: Sequence[Buffer]) -> InferenceResponse | None:
-        """What is in the cache, if it is in this process, for a request without parameters, which then is
-        counted as answered; None: enqueue the request.
+        """What is in the cache, if it is in this process, for a plain request (see ``KeyMaker.key_again``),
+        which then is counted as answered; None: enqueue the request.
 
         Args:
             form: of the request, see InferenceRequest.

@@ -41,7 +41,7 @@ class Model:
     usage: Callable[[], Sequence[WorkerUsage]] = tuple  # of its workers, now
     asks: Callable[[InferenceRequest], Sequence[tuple[Model, InferenceRequest]]] | None = None
     asked: Callable[[], None] = _nothing  # told before another model's request is queued
-    recall: Recall | None = None  # the response to a request without parameters, if it is in a cache at hand
+    recall: Recall | None = None  # asks a cache at hand
     fingerprint: bytes = b""  # tells it from every other; empty where there is no response cache
     _rules: RequestRules = field(init=False)
     _reshape: Reshape = field(init=False)

@@ -28,6 +28,11 @@ class RequestOptions:
     binary_data_output: bool = False
     wants_empty_final: bool = False
 
+    @property
+    def plain(self) -> bool:
+        """Whether a model sees nothing but the tensors: no parameters, and no sequence."""
+        return not (self.parameters or self.correlation_id or self.flags)
+
     def apply(self, request: InferenceRequest) -> None:
         """Let ``request`` ask for this."""
         request.parameters = self.parameters

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.builders import request, tensor
 from tritium.caching.key import KeyMaker, ensemble_fingerprint, fingerprint_of
-from tritium.core.request import InferenceRequest
+from tritium.core.request import SEQUENCE_START, InferenceRequest
 from tritium.core.tensor import DataType, Tensor
 
 KEYS = KeyMaker(b"model", frozenset(("A", "B")))
@@ -46,6 +46,14 @@ def test_the_same_question_has_the_same_key_whoever_asks_and_however_it_came() -
 )
 def test_a_question_that_may_have_another_answer_has_another_key(other: InferenceRequest) -> None:
     assert KEYS.key(asked(raw("X", b"1234", (4,)))) != KEYS.key(other)
+
+
+def test_sequences_are_told_apart_for_models_see_them() -> None:
+    requests = [asked(raw("X", b"1234", (4,))) for _ in range(4)]
+    requests[1].correlation_id, requests[2].correlation_id, requests[3].flags = 1, "1", SEQUENCE_START
+    for each in requests:
+        each.form = "form"
+    assert len({KEYS.key(each) for each in requests}) == 4
 
 
 def test_parameters_of_different_types_are_different() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.builders import request
@@ -54,3 +56,9 @@ def test_the_memory_of_options_is_bounded(text: bytes) -> None:
         found = known.read(each)
         assert found is not None and found.priority == number
     assert reader.count > 5000  # most were forgotten
+
+
+@pytest.mark.parametrize("seen", [{"parameters": {"x": 1}}, {"correlation_id": "s"}, {"flags": 1}])
+def test_options_are_plain_where_a_model_sees_nothing_of_them(seen: dict[str, Any]) -> None:
+    assert RequestOptions(priority=2, timeout_us=9, binary_data_output=True).plain
+    assert not RequestOptions(**seen).plain

@@ -113,7 +113,7 @@ class InferCall:
             identity, options = read
         reply = InferReply(exchange, model, self._accepted, self._own)
         reply.known = known
-        if model.recall is not None and not options.parameters and not self._forwarded:
+        if model.recall is not None and options.plain and not self._forwarded:
             response = model.recall(known.form, known.form.buffers(body, begin))
             if response is not None:
                 reply.format, reply.request_id = known.format, identity
