@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.behaviour.conftest import StartServer
 from tests.harness.http import Reply, infer_json, request, wait_until
-from tests.harness.models import PLAIN, write_python_model
+from tests.harness.models import PLAIN, STUCK, write_python_model
 from tests.harness.server import ServerProcess, alive
 
 # OUT is IN times a number that stands in the file; all rows of an answer have to be of one file.
@@ -21,15 +21,6 @@ TIMES = """
 class TritonPythonModel:
     def execute(self, requests):
         return [answer(values(request) * {}) for request in requests]
-"""
-STUCK = """
-class TritonPythonModel:
-    def initialize(self, args):
-        while not os.path.exists(os.path.join(args["model_repository"], "go")):
-            time.sleep(0.01)
-
-    def execute(self, requests):
-        return [answer(values(request)) for request in requests]
 """
 # Loads or unloads ``times`` as the parameter ``do`` says, and answers whether it is ready then.
 CONTROLLER = """

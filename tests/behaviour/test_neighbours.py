@@ -13,7 +13,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 
 from tests.harness.http import infer_json, request, wait_until
-from tests.harness.models import PLAIN, POISON, write_python_model
+from tests.harness.models import PLAIN, POISON, STUCK, write_python_model
 from tests.harness.server import GOOD, ServerProcess
 
 LOAD_S = 8.0
@@ -31,16 +31,6 @@ class TritonPythonModel:
         return [answer(values(request)) for request in requests]
 """
 
-# Does not end to load before there is a file ``go`` in its directory.
-WAITING_LOADER = """
-class TritonPythonModel:
-    def initialize(self, args):
-        while not os.path.exists(os.path.join(args["model_repository"], "go")):
-            time.sleep(0.01)
-
-    def execute(self, requests):
-        return [answer(values(request)) for request in requests]
-"""
 QUESTIONS = (
     "/v2",
     "/v2/health/live",
@@ -58,7 +48,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_python_model(models, "echo", PLAIN)
     write_python_model(models, "poison", POISON)
     write_python_model(models, "slow", SLOW_LOADER.format(seconds=LOAD_S))
-    write_python_model(models, "waiting", WAITING_LOADER)
+    write_python_model(models, "waiting", STUCK)
     write_python_model(models, "popular", SLOW_LOADER.format(seconds=0.5))
     return models
 

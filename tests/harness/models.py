@@ -59,6 +59,17 @@ class TritonPythonModel:
         return [answer(values(request)) for request in requests]
 """
 
+# Does not end to load before there is a file ``go`` in its directory.
+STUCK = """
+class TritonPythonModel:
+    def initialize(self, args):
+        while not os.path.exists(os.path.join(args["model_repository"], "go")):
+            time.sleep(0.01)
+
+    def execute(self, requests):
+        return [answer(values(request)) for request in requests]
+"""
+
 POISON = """
 import ctypes
 class TritonPythonModel:
