@@ -119,6 +119,7 @@ def test_models_build_requests_with_tritons_arguments() -> None:
         ({"model_version": None}, TypeError, r"\(model_version\): expected an integer, got NoneType$"),
         ({"requested_output_names": "OUT"}, TypeError, "expected a list of names, got one$"),
         ({"inputs": [3]}, TypeError, "expected pb_utils.Tensor objects, got int"),
+        ({"inputs": [np.zeros(2)]}, TypeError, "expected pb_utils.Tensor objects, got ndarray"),
         ({"correlation_id": 1.5}, TritonModelException, "^Correlation ID must be integer or string$"),
         ({"parameters": {"a": []}}, TritonModelException, "type bool/int/str, found type <class 'list'>"),
         (

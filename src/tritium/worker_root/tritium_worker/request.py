@@ -272,9 +272,9 @@ def _check_kinds(preferred_memory: Any, trace: Any, requested: Any) -> None:
 
 
 def _check_tensors(inputs: List[Tensor], requested: Collection[str], request_id: str, model: str) -> None:
-    if None in inputs:
-        raise _missing("Input tensor", request_id, model)
     for tensor in inputs:
+        if tensor is None:
+            raise _missing("Input tensor", request_id, model)
         if not isinstance(tensor, Tensor):
             raise TypeError(
                 f"InferenceRequest(inputs): expected pb_utils.Tensor objects, got {type(tensor).__name__}"
