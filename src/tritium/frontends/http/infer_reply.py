@@ -23,6 +23,7 @@ ReplyForm = tuple[int, Described, Described | None]  # bytes of the id, outputs,
 OFF_LOOP_BYTES = 1 << 20
 _MAX_REPLY_FORMS = 64
 _ID_BEFORE = b'{"id":"'
+_ALL_DEFAULT = ResponseFormat()
 
 
 class InferReply:
@@ -40,7 +41,7 @@ class InferReply:
         self._model = model
         self._coding = coding
         self._own = own
-        self.format = ResponseFormat()
+        self.format = _ALL_DEFAULT
         self.request_id = ""
         self.known: JsonForm | None = None
 
