@@ -19,12 +19,13 @@ def put_loop_first() -> None:
     It hands out all work and soon sleeps again. As an equal it loses its core to the clients that it answers,
     in the middle of the answers (measured on two cores, 8 clients of small requests: 7 % of the throughput
     over HTTP, 21 % over gRPC), and waits whole slices (3 ms) for model threads that fill the cores. Threads
-    and workers that it starts do not inherit its niceness. Left alone are a niceness that someone chose, and
-    a single core, where a loop with more requests than it can serve would starve the workers.
+    and workers that it starts do not inherit its niceness. Left alone are a niceness or a scheduling policy
+    that someone chose, and a single core, where a loop with more requests than it can serve would starve the
+    workers.
     """
     if not sys.platform.startswith("linux") or available_cores() < 2:
         return
-    if os.getpriority(os.PRIO_PROCESS, 0) != 0:
+    if os.getpriority(os.PRIO_PROCESS, 0) != 0 or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return
     try:
         os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))

@@ -44,9 +44,8 @@ _NO_OPTIONS = RequestOptions()
 _FINAL = {final: final_parameter(final) for final in (False, True)}
 
 OutputSpec = tuple[str, DataType, tuple[int, ...], int]
-Known = tuple[
-    "GrpcForm", str, RequestOptions, int
-]  # form, id, options, and where the rest of a message begins
+# Form, id, options, and where the rest of a message begins.
+Known = tuple["GrpcForm", str, RequestOptions, int]
 
 
 class GrpcForm:

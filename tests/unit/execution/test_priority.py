@@ -57,5 +57,11 @@ def test_a_niceness_that_someone_chose_is_left_alone() -> None:
     assert _nicenesses("os.nice(7)") == ([7, 7, 7], "")
 
 
+def test_a_scheduling_policy_that_someone_chose_is_left_alone() -> None:
+    chosen = "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))"
+    forbidden = "os.sched_setscheduler = lambda *_: print('changed')"
+    assert _nicenesses(f"{chosen}; {forbidden}") == ([0, 0, 0], "")
+
+
 def test_on_one_core_the_loop_stays_an_equal_of_its_workers() -> None:
     assert _nicenesses("priority.available_cores = lambda: 1") == ([0, 0, 0], "")

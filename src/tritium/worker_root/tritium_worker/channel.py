@@ -44,9 +44,7 @@ class Channel:
         self._waiting: List[Buffer] = []
         self._left: Deque[List[Buffer]] = deque()  # by ``leave``
         self._flushed_ns = 0
-        self._began_ns = (
-            0  # work on the frame whose result comes next; 0 if frames are worked on side by side
-        )
+        self._began_ns = 0  # work on the frame whose result is next; 0 where several are worked on
         self._longest_ns = 0  # that such work took of late
         self._parsed: Dict[bytes, Tuple[List[TensorSpec], List[str]]] = {}
         self._encoded: Dict[Tuple[Tuple[TensorSpec, ...], Tuple[str, ...]], bytes] = {}
